@@ -1,0 +1,1 @@
+"""Data sources, one file each, and the order in which their examples come."""
