@@ -7,6 +7,14 @@ class UsageError(ValueError):
     exit_status = 2
 
 
+class Interrupted(Exception):
+    """A signal ended the run; its state was saved first."""
+
+    def __init__(self, signal_number: int, message: str):
+        super().__init__(message)
+        self.exit_status = 128 + signal_number
+
+
 class DivergedError(RuntimeError):
     """A loss or a parameter is no longer a finite number."""
 

@@ -1,6 +1,8 @@
-"""What a data source delivers: arrays on the host, before any scaling."""
+"""What a data source delivers, and the part of it that a split names."""
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +11,7 @@ from gan_jax.errors import UsageError
 
 
 class Source(NamedTuple):
-    """Examples as they are stored.
+    """Examples as they are stored, on the host, before any scaling.
 
     x:       uint8 images [n, height, width, channels], or float32 vectors [n, d]
     y:       int32 labels [n], or None where there are none
@@ -21,13 +23,19 @@ class Source(NamedTuple):
     classes: tuple[str, ...] = ()
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message: "; did you mean 'cat'?", or "" for none near."""
+    match = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {match[0]!r}?" if match else ""
+
+
 _SPLIT = re.compile(r"(\w+)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?")
 
 
 def parse_split(split: str) -> tuple[str, slice]:
-    """The name and the range of a split: "train[:50000]", "train[10%:]", "test".
+    """The name and the range of a split: "train[:50000]", "train[90%:]", "test".
 
-    Percentages are kept as floats in (-1, 1]; `split_range` turns them into indices.
+    Percentages come as floats, 1.0 for 100 %; `split_range` makes them indices.
     """
     match = _SPLIT.fullmatch(split.strip())
     if not match:
@@ -45,10 +53,22 @@ def parse_split(split: str) -> tuple[str, slice]:
     return name, slice(bound(start), bound(stop))
 
 
+def split_name(split: str, names: Iterable[str] = ("train",)) -> str:
+    """The name of the split, which must be one of `names`."""
+    name, _ = parse_split(split)
+    if name not in (names := list(names)):
+        raise UsageError(
+            f"there is no data split {name!r}; accepted: {', '.join(names)}, each "
+            f"with an optional range such as {names[0]}[:1000]{nearest(name, names)}"
+        )
+    return name
+
+
 def split_range(split: str, size: int) -> slice:
     """The indices of `split` in a data set of `size` examples: slice(start, stop).
 
-    Raises UsageError for a range that is empty or reaches beyond the data.
+    A negative bound counts from the end. Raises UsageError for a range that is empty
+    or reaches beyond the data.
     """
     _, bounds = parse_split(split)
 
@@ -56,7 +76,7 @@ def split_range(split: str, size: int) -> slice:
         if bound is None:
             return default
         if isinstance(bound, float):
-            bound = round(bound * size)
+            return round((bound + 1 if bound < 0 else bound) * size)
         return bound + size if bound < 0 else bound
 
     start, stop = index(bounds.start, 0), index(bounds.stop, size)
@@ -65,3 +85,10 @@ def split_range(split: str, size: int) -> slice:
             f"data split {split!r} is empty or reaches beyond the {size:,} examples"
         )
     return slice(start, stop)
+
+
+def select(source: Source, split: str) -> Source:
+    """The examples of `source` that lie in the range of `split`."""
+    chosen = split_range(split, len(source.x))
+    y = None if source.y is None else source.y[chosen]
+    return source._replace(x=source.x[chosen], y=y)

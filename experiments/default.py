@@ -1,0 +1,42 @@
+"""What every experiment starts from; an experiment is written as a diff of it.
+
+Each entry with a name is a function, and its other fields are that function's
+keywords: `loss` is in gan_jax/losses.py, `generator` and `discriminator` are files of
+gan_jax/models/, `data` is a file of gan_jax/data/, optimizers are optax's, and so on.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config():
+    return ConfigDict(
+        dict(
+            seed=0,
+            # how long, and in what turns
+            steps=2_000,  # one step: d_steps updates of D, then g_steps of G
+            batch_size=128,
+            d_steps=1,
+            g_steps=1,
+            turns="alternating",  # or "simultaneous", as in the code of 2014
+            # what is played, by whom, on what
+            loss=dict(name="non_saturating"),
+            generator=dict(name="mlp"),
+            discriminator=dict(name="mlp"),
+            prior=dict(name="normal", dim=100),
+            data=dict(name="digits"),
+            scaling=dict(name="symmetric"),
+            # how each player learns
+            d_optimizer=dict(name="adam", learning_rate=2e-4, b1=0.5),
+            g_optimizer=dict(name="adam", learning_rate=2e-4, b1=0.5),
+            d_constraint=dict(name="none"),
+            g_constraint=dict(name="none"),
+            schedule=dict(name="constant"),
+            ema_decay=0.0,  # of the average of G that is sampled from; 0: no average
+            # what is written to the work directory, in steps
+            log_every=50,
+            validate_every=500,
+            sample_every=200,
+            checkpoint_every=500,
+            sample_grid=(5, 5),  # rows, columns
+        )
+    )

@@ -1,0 +1,189 @@
+"""From a config to the functions of a run.
+
+A name in a config is a Python attribute: `config.loss.name = "least_squares"` is
+`losses.least_squares`, and the entry's other fields are its keywords. Nothing has to be
+registered; `ENTRIES` says where each entry looks.
+"""
+
+import difflib
+import functools
+import importlib.util
+import inspect
+import pkgutil
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_jax import constraints, data, losses, models, priors, schedules
+from gan_jax.data import scaling
+from gan_jax.data.dataset import Dataset, Options, make_dataset
+from gan_jax.errors import UsageError
+from gan_jax.games import Game, gan
+from gan_jax.networks import network
+from gan_jax.optimizers import optimizer
+from gan_jax.state import TrainState, init_state
+
+# entry of a config: the module of its functions, or the package of its files and the
+# attribute that each of them defines
+ENTRIES = {
+    "data": (data, "load"),
+    "scaling": (scaling, None),
+    "prior": (priors, None),
+    "generator": (models, "Generator"),
+    "discriminator": (models, "Discriminator"),
+    "loss": (losses, None),
+    "d_optimizer": (optax, None),
+    "d_constraint": (constraints, None),
+    "g_optimizer": (optax, None),
+    "g_constraint": (constraints, None),
+    "schedule": (schedules, None),
+}
+# what a function is given by the builder or by flax is not a keyword of a config
+_GIVEN = {"shape", "mean", "parent", "name"}
+
+
+class Built(NamedTuple):
+    """The functions of a run, and the numbers that its state starts with."""
+
+    game: Game
+    loss: losses.Loss
+    d_tx: Callable
+    g_tx: Callable
+    schedule: Callable
+    hparams: dict
+
+
+def resolve(entry: str, name: str) -> Callable:
+    """The function that `name` stands for in an entry of the config."""
+    if function := _find(entry, name):
+        return function
+    raise UsageError(f"unknown {entry} {name!r}; {nearest(name, available(entry))}")
+
+
+def available(entry: str) -> list[str]:
+    """The names that an entry of the config may have."""
+    place, attribute = ENTRIES[entry]
+    files = pkgutil.iter_modules(place.__path__) if attribute else ()
+    names = [file.name for file in files] or dir(place)
+    return [name for name in names if _find(entry, name)]
+
+
+def _find(entry, name):
+    """What `resolve` is about, or None."""
+    place, attribute = ENTRIES[entry]
+    if attribute is not None:
+        module = f"{place.__name__}.{name}"
+        if not name.isidentifier() or importlib.util.find_spec(module) is None:
+            return None
+        return getattr(importlib.import_module(module), attribute, None)
+    function = getattr(place, name, None)
+    if not inspect.isfunction(function) or name.startswith("_"):
+        return None
+    if place is optax:
+        return function if "learning_rate" in keywords(function) else None
+    return function if function.__module__ == place.__name__ else None
+
+
+def keywords(function: Callable) -> dict[str, inspect.Parameter]:
+    """The keywords that a config may give to `function`."""
+    parameters = inspect.signature(function).parameters
+    return {name: p for name, p in parameters.items() if name not in _GIVEN}
+
+
+def signatures(entry: str, name: str) -> list[Callable]:
+    """The functions whose keywords are the fields of an entry of this name."""
+    function = resolve(entry, name)
+    return [function, Options] if entry == "data" else [function]
+
+
+def nearest(word: str, accepted) -> str:
+    """The rest of an error message: the closest of what is accepted, then all of it."""
+    accepted = sorted(accepted)
+    close = difflib.get_close_matches(word, accepted, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}accepted: {', '.join(accepted)}"
+
+
+def bind(entry: str, spec, **given) -> Callable:
+    """The function of an entry with its keywords, ready to be called."""
+    arguments = {key: value for key, value in spec.items() if key != "name"}
+    return functools.partial(resolve(entry, spec["name"]), **arguments, **given)
+
+
+def load_dataset(config) -> Dataset:
+    """The data of an experiment, read and made ready."""
+    arguments = {key: value for key, value in config.data.items() if key != "name"}
+    own = {key: arguments.pop(key) for key in Options._fields if key in arguments}
+    options = Options(**own)
+    load = functools.partial(resolve("data", config.data.name), **arguments)
+    held_out = (
+        load(split=options.validation_split) if options.validation_split else None
+    )
+    return make_dataset(load(), bind("scaling", config.scaling)(), options, held_out)
+
+
+def build(config, shape, mean) -> Built:
+    """The game, the optimizers and the schedule of an experiment.
+
+    shape: of one example
+    mean:  () -> mean of the scaled training examples, for networks that start from it
+    """
+    G = bind("generator", config.generator, shape=tuple(shape))()
+    if getattr(G, "marginal_bias", False):
+        G = G.clone(mean=mean())
+    D = bind("discriminator", config.discriminator)()
+    loss = bind("loss", config.loss)()
+    prior = bind("prior", config.prior)()
+    hparams, transformations = {"ema_decay": config.ema_decay}, {}
+    for player in ("d", "g"):
+        tx, hparams[player] = _optimizer(config, player)
+        transformations[player] = tx
+    return Built(
+        game=gan(network(G), network(D), loss, prior),
+        loss=loss,
+        d_tx=transformations["d"],
+        g_tx=transformations["g"],
+        schedule=bind("schedule", config.schedule)(),
+        hparams=hparams,
+    )
+
+
+def _optimizer(config, player):
+    """numbers -> transformation for one player, and its numbers from the config.
+
+    What is a float in the config is a number; the rest shapes the program.
+    """
+    spec, constraint = config[f"{player}_optimizer"], config[f"{player}_constraint"]
+    arguments = {key: value for key, value in spec.items() if key != "name"}
+    numbers = {key: v for key, v in arguments.items() if isinstance(v, float)}
+    structure = {key: v for key, v in arguments.items() if key not in numbers}
+    limits = {key: value for key, value in constraint.items() if key != "name"}
+    tx = optimizer(
+        spec.name, structure, resolve(f"{player}_constraint", constraint.name)
+    )
+    return (lambda all_numbers: tx(all_numbers[player])), numbers | {
+        "constraint": limits
+    }
+
+
+def initial_state(config, built: Built, shape) -> TrainState:
+    """The state that a run of `config` starts with; traceable, for its shapes alone."""
+    state_key, _ = jax.random.split(jax.random.key(config.seed))
+    batch = {"x": jnp.zeros((2, *shape))}
+    return init_state(
+        built.game,
+        built.d_tx,
+        built.g_tx,
+        built.hparams,
+        state_key,
+        batch,
+        ema=config.ema_decay > 0,
+    )
+
+
+def loop_key(config) -> jax.Array:
+    """The key of everything random in a run outside of its training step."""
+    return jax.random.split(jax.random.key(config.seed))[1]

@@ -1,0 +1,118 @@
+"""Checkpoints of whole training states, through Orbax.
+
+Orbax writes each atomically and in the background. What it lacks is added here: a
+checksum for every leaf (a flipped bit would load silently), and falling back to the
+checkpoint before when the newest is damaged.
+"""
+
+import sys
+import zlib
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+from gan_jax.errors import UsageError
+
+_KEEP = 3
+
+
+class Checkpoints:
+    """Writes checkpoints under `root`, keeping the newest few.
+
+    Use as a context manager: leaving it waits for what is still being written.
+    """
+
+    def __init__(self, root: Path):
+        self._latest = max(saved_steps(root), default=None)
+        self._orbax = ocp.training.Checkpointer(
+            str(root.absolute()),
+            cleanup_tmp_directories=True,
+            preservation_policy=ocp.training.preservation_policies.LatestN(_KEEP),
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._orbax.close()
+
+    @property
+    def latest(self) -> int | None:
+        """The step saved last, the disk permitting; None before the first."""
+        return self._latest
+
+    def save(self, state) -> None:
+        """Saves `state` under its step, unless that is there.
+
+        Waits for the state to be computed, but not for the disk.
+        """
+        step = int(state.step)
+        if step == self._latest:
+            return
+        # a copy, since the next training step takes over the state's own buffers
+        state = jax.tree.map(jnp.copy, state)
+        self._orbax.save_async(
+            step, state, force=True, custom_metadata={"crc32": _checksums(state)}
+        )
+        self._latest = step
+
+
+def saved_steps(root: Path) -> list[int]:
+    """The steps with a finished checkpoint under `root`, oldest first."""
+    if not root.is_dir():
+        return []
+    return sorted(int(path.name) for path in root.iterdir() if path.name.isdigit())
+
+
+def restore(root: Path, like, step: int | None = None):
+    """The state saved at `step`, or the newest one that is whole.
+
+    like: a state, or its shapes as `jax.eval_shape` gives them. The state is put on the
+    default device, whatever devices it was saved from. Damaged checkpoints are passed
+    over with a line on stderr. Raises UsageError where none is left.
+    """
+    steps = saved_steps(root)
+    if step is not None and step not in steps:
+        found = ", ".join(map(str, steps)) or "none"
+        raise UsageError(f"no checkpoint of step {step} in {root}; there are: {found}")
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    like = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), like
+    )
+    for candidate in [step] if step is not None else reversed(steps):
+        try:
+            return _load(root / str(candidate), like)
+        except Exception as error:  # Orbax raises many kinds for a damaged file
+            while cause := error.__cause__ or error.__context__:
+                error = cause
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+            print(f"checkpoint {candidate} is damaged ({reason})", file=sys.stderr)
+    raise UsageError(f"no checkpoint in {root} can be read")
+
+
+def _load(path: Path, like):
+    path = path.absolute()
+    saved = ocp.metadata(path).custom_metadata["crc32"]
+    state = ocp.load(path, like, checkpointable_name="state")
+    wrong = [leaf for leaf, crc in _checksums(state).items() if saved.get(leaf) != crc]
+    if wrong:
+        raise ValueError(f"checksum mismatch in {', '.join(wrong[:3])}")
+    return state
+
+
+def _checksums(tree) -> dict[str, int]:
+    """CRC-32 of every leaf's bytes, by its path."""
+
+    def crc(leaf):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+        return zlib.crc32(np.ascontiguousarray(leaf))
+
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): crc(leaf)
+        for path, leaf in leaves
+    }

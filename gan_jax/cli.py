@@ -1,0 +1,49 @@
+"""What the project's commands share: flags, and errors as one line and a status."""
+
+import sys
+from collections.abc import Callable
+
+from absl import flags
+
+from gan_jax.errors import DivergedError, Interrupted, UsageError
+
+
+def run(command: Callable[[list[str]], None], argv: list[str] | None = None) -> int:
+    """Runs command(arguments) and returns the exit status of the process.
+
+    0 done, 2 usage or configuration, 3 diverged, 128 + signal when interrupted; whatever
+    else is raised is a bug and keeps its traceback.
+    """
+    try:
+        command(sys.argv[1:] if argv is None else argv)
+    except (UsageError, DivergedError, Interrupted) as error:
+        print(f"gan_jax: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def new_flags() -> flags.FlagValues:
+    """Flags of one command, apart from absl's global ones, with --help among them."""
+    values = flags.FlagValues()
+    flags.DEFINE_bool(
+        "help", False, "show this help", short_name="h", flag_values=values
+    )
+    return values
+
+
+def parse(values: flags.FlagValues, arguments: list[str]) -> None:
+    """Reads the arguments of a command line; raises UsageError for what is not a flag."""
+    try:
+        rest = values(["gan_jax", *arguments])[1:]
+    except flags.Error as error:
+        raise UsageError(" ".join(str(error).split())) from None
+    if rest:
+        raise UsageError(f"unexpected argument {rest[0]!r}; flags begin with --")
+
+
+def describe(values: flags.FlagValues) -> str:
+    """The flags of a command, one a line, for its help."""
+    names = [name for name in values if len(name) > 1]
+    return "\n".join(f"  --{name}: {values[name].help}" for name in sorted(names))

@@ -1,0 +1,153 @@
+"""Experiments: Python files that define get_config(), and what a command line changes.
+
+An entry of a config is a name and the keywords of the function that the name stands for
+(see `build.ENTRIES`), so its fields are checked and typed against that function's
+signature. All else is a plain field of `experiments/default.py`.
+"""
+
+import importlib.util
+import json
+import sys
+import types
+from pathlib import Path
+
+import ml_collections
+
+from gan_jax import build
+from gan_jax.errors import UsageError
+from gan_jax.validation import keyword_types, parse, plain_type
+
+# Fields that may change when a run goes on in its work directory.
+FREE_FIELDS = (
+    "steps",
+    "log_every",
+    "validate_every",
+    "sample_every",
+    "checkpoint_every",
+)
+
+
+def experiments_dir() -> Path:
+    """The project's own experiments: in the installed package, or beside it."""
+    installed = Path(__file__).parent / "experiments"
+    checkout = Path(__file__).parent.parent / "experiments"
+    return installed if installed.is_dir() else checkout
+
+
+def find_experiment(path: str) -> Path:
+    """The file that `path` names; the project's own are found from any directory."""
+    given = Path(path)
+    if given.is_file():
+        return given.resolve()
+    own = experiments_dir() / given.name
+    if given.parent in (Path(), Path("experiments")) and own.is_file():
+        return own
+    names = [f"experiments/{file.name}" for file in experiments_dir().glob("[a-z]*.py")]
+    raise UsageError(f"no config file {path!r}; {build.nearest(path, names)}")
+
+
+def load_experiment(path: str):
+    """The config of an experiment, locked, and the docstring of its file.
+
+    The file may say ``from . import default`` wherever it lies: it is loaded as part of
+    a package that holds its own directory and the project's experiments.
+    """
+    file = find_experiment(path)
+    package = types.ModuleType(f"_experiments_of_{file.parent.as_posix()}")
+    package.__name__ = package.__name__.replace(".", "_")
+    package.__path__ = [str(file.parent), str(experiments_dir())]
+    sys.modules.setdefault(package.__name__, package)
+    spec = importlib.util.spec_from_file_location(
+        f"{package.__name__}.{file.stem}", file
+    )
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        get_config = getattr(module, "get_config", None)
+        if get_config is None:
+            raise UsageError(f"config file {path} defines no get_config()")
+        config = get_config()
+    except UsageError:
+        raise
+    except Exception as error:  # whatever the user's file raises is the user's to mend
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UsageError(f"config file {path}: {what}") from error
+    if not isinstance(config, ml_collections.ConfigDict):
+        raise UsageError(f"config file {path}: get_config() must return a ConfigDict")
+    return config.lock(), module.__doc__ or ""
+
+
+def override(config, changes: list[tuple[str, str]]) -> None:
+    """Applies what a command line says of a config: ("loss.name", "least_squares"), ...
+
+    Another name drops the other keywords of its entry, which belonged to the old one;
+    the order of the changes does not matter.
+    """
+    with config.unlocked():
+        for field, text in changes:
+            entry, _, key = field.partition(".")
+            if key == "name" and entry in build.ENTRIES and text != config[entry].name:
+                config[entry] = ml_collections.ConfigDict({"name": text})
+        for field, text in changes:
+            entry, _, key = field.partition(".")
+            if key == "name" and entry in build.ENTRIES:
+                continue
+            if key and entry in build.ENTRIES:
+                accepted = keyword_types(entry, config[entry].name)
+                if key not in accepted:
+                    raise UsageError(
+                        f"unknown field config.{field}: {entry} {config[entry].name} "
+                        f"has no keyword {key!r}; {build.nearest(key, accepted)}"
+                    )
+                config[entry][key] = parse(f"config.{field}", text, accepted[key])
+            elif key or field not in config or field in build.ENTRIES:
+                raise UsageError(
+                    f"unknown field config.{field}; "
+                    f"{build.nearest(field, list(fields(config)))}"
+                )
+            else:
+                config[field] = parse(
+                    f"config.{field}", text, plain_type(config[field])
+                )
+
+
+def fields(config) -> dict[str, object]:
+    """Every field of a config with its value: {"steps": 2000, "loss.name": ...}."""
+    flat = {}
+    for name, value in config.items():
+        if isinstance(value, ml_collections.ConfigDict):
+            flat |= {f"{name}.{key}": value[key] for key in value}
+        else:
+            flat[name] = value
+    return flat
+
+
+def to_json(config) -> dict:
+    """The config as JSON values; `from_json` is the way back."""
+    return json.loads(json.dumps(config.to_dict()))
+
+
+def from_json(values: dict):
+    """A locked config from the values that `to_json` gave."""
+
+    def restore(value):
+        if isinstance(value, dict):
+            return {key: restore(item) for key, item in value.items()}
+        return tuple(map(restore, value)) if isinstance(value, list) else value
+
+    return ml_collections.ConfigDict(restore(values)).lock()
+
+
+def changed_fields(old, new) -> list[str]:
+    """The fields, among those that make a run what it is, in which two configs differ.
+
+    Each with its two values: "batch_size: 64 -> 128".
+    """
+    before, after = fields(old), fields(new)
+    names = [name for name in sorted(before | after) if name not in FREE_FIELDS]
+    absent = "absent"
+    return [
+        f"{name}: {before.get(name, absent)} -> {after.get(name, absent)}"
+        for name in names
+        if before.get(name, absent) != after.get(name, absent)
+    ]

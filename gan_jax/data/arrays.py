@@ -1,0 +1,118 @@
+"""The user's own arrays: a .npy or .npz file."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from gan_jax.data.source import Source, split_name, split_range
+from gan_jax.errors import UsageError
+
+
+def load(*, path: str, split: str = "train") -> Source:
+    """Images or vectors from `path`: a .npy, or a .npz with `x` and perhaps labels `y`.
+
+    Images are [n, height, width] or [n, height, width, channels] with 1 or 3 channels,
+    as uint8 or as floats in [0, 1]; vectors are [n, d]. Labels count from 0. Only the
+    examples of `split` are checked.
+    """
+    split_name(split)
+    x, y = _read(Path(path).expanduser())
+    if x.ndim not in (2, 3, 4) or 0 in x.shape:
+        raise UsageError(
+            f"{path} holds an array of shape {list(x.shape)}; accepted are images "
+            "[n, height, width] or [n, height, width, channels] and vectors [n, d]"
+        )
+    chosen = split_range(split, len(x))
+    labels, classes = (None, ()) if y is None else _labels(path, y, len(x))
+    _check_finite(path, x[chosen], chosen.start)
+    x = _vectors(path, x[chosen]) if x.ndim == 2 else _images(path, x[chosen])
+    return Source(x, None if labels is None else labels[chosen], classes)
+
+
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """The arrays x and y of the file; y is None where there are no labels."""
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}; a .npy or .npz file is needed")
+    with path.open("rb") as file:
+        magic = file.read(6)
+    if not magic.startswith((b"\x93NUMPY", b"PK")):
+        raise UsageError(f"{path} is not a .npy or .npz file")
+    try:
+        if not magic.startswith(b"PK"):
+            # Mapped, so that a split of it reads no more than it needs.
+            return np.load(path, mmap_mode="r", allow_pickle=False), None
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as members:
+            arrays = dict(members)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        if "object" in str(error).lower():
+            raise UsageError(
+                f"{path} holds Python objects, which are never unpickled; save plain "
+                "numbers, for instance images of one shape"
+            ) from error
+        raise UsageError(f"{path} is damaged: {error}") from error
+    if len(arrays) == 1:
+        return arrays.popitem()[1], None
+    if "x" not in arrays or not arrays.keys() <= {"x", "y"}:
+        raise UsageError(
+            f"{path} holds the arrays {sorted(arrays)}; "
+            "accepted are x with optional labels y, or a single array"
+        )
+    return arrays["x"], arrays.get("y")
+
+
+def _check_finite(path: str, x: np.ndarray, start: int) -> None:
+    """Refuses NaN and infinity; `start` is the index of x[0] in the file."""
+    finite = np.isfinite(x) if x.dtype.kind == "f" else np.True_
+    if not finite.all():
+        i, *rest = np.argwhere(~finite)[0].tolist()
+        raise UsageError(
+            f"{path} holds a value that is not a finite number at {[start + i, *rest]}"
+        )
+
+
+def _images(path: str, x: np.ndarray) -> np.ndarray:
+    """The images as uint8 [n, height, width, channels]."""
+    x = x[..., None] if x.ndim == 3 else x
+    if x.shape[-1] not in (1, 3):
+        raise UsageError(
+            f"{path} holds images of {x.shape[-1]} channels (shape {list(x.shape)}); "
+            "accepted are 1 or 3 in the last dimension"
+        )
+    if x.dtype == np.uint8:
+        return np.array(x)
+    accepted = "accepted are uint8, or floats between 0 and 1"
+    if x.dtype.kind != "f":
+        raise UsageError(f"{path} holds images of type {x.dtype}; {accepted}")
+    low, high = x.min(), x.max()
+    if low < 0 or high > 1:
+        raise UsageError(
+            f"{path} holds floating-point images from {low:g} to {high:g}; {accepted}"
+        )
+    return np.rint(x * 255).astype(np.uint8)
+
+
+def _vectors(path: str, x: np.ndarray) -> np.ndarray:
+    """The vectors as float32 [n, d]."""
+    if x.dtype.kind not in "fiub":
+        raise UsageError(
+            f"{path} holds vectors of type {x.dtype}; accepted are real numbers"
+        )
+    with np.errstate(over="ignore"):
+        vectors = np.array(x, np.float32)
+    if not np.isfinite(vectors).all():
+        raise UsageError(f"{path} holds numbers that are too large for float32")
+    return vectors
+
+
+def _labels(path: str, y: np.ndarray, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The labels as int32 [n], and the names of the classes: their numbers."""
+    if y.shape != (n,):
+        raise UsageError(
+            f"{path} holds {n:,} examples, but labels of shape {list(y.shape)}; "
+            f"accepted is [{n}]"
+        )
+    # A number of classes beyond the number of examples is a mistake, not a task.
+    if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= max(n, 2):
+        raise UsageError(f"{path}: the labels y have to be integers counting from 0")
+    return y.astype(np.int32), tuple(str(i) for i in range(int(y.max()) + 1))

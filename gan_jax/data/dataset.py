@@ -1,0 +1,97 @@
+"""A data source made ready for training: kept whole, viewed a minibatch at a time."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.data.scaling import Scaling
+from gan_jax.data.source import Source
+from gan_jax.errors import UsageError
+
+
+class Dataset(NamedTuple):
+    """arrays:     dict of the whole set on the host, examples as stored under "x"
+    size:       number of examples
+    view:       (arrays, indices, key) -> batch, what the networks see; pure, for use
+                inside a jitted step. Leaves of the batch have the shape of `indices`
+                followed by that of one example.
+    to_uint8:   what the networks see -> pictures (vectors come back as stored)
+    info:       what a trained run needs to be loaded without the data, as JSON values:
+                shape, size, classes, fitted (see `scaling`)
+    mean:       () -> mean of the scaled training examples, float32 [*shape]
+    validation: scaled held-out examples [n, *shape], or None
+    """
+
+    arrays: dict[str, np.ndarray]
+    size: int
+    view: Callable
+    to_uint8: Callable
+    info: dict[str, Any]
+    mean: Callable
+    validation: np.ndarray | None
+
+
+class Options(NamedTuple):
+    """Keywords of `config.data` that serve every source.
+
+    validation_split: examples held out, in the source's way of naming splits
+    flip:             mirror each image left to right with probability 1/2
+    dequantize:       add noise from U(0, 1) to integer pixels, in grey levels
+    """
+
+    validation_split: str | None = None
+    flip: bool = False
+    dequantize: bool = False
+
+
+def make_dataset(
+    source: Source,
+    scaling: Scaling,
+    options: Options = Options(),  # noqa: B008 - immutable
+    validation: Source | None = None,
+) -> Dataset:
+    """The examples of `source` under `scaling`; `validation` are those held out."""
+    if source.x.dtype != np.uint8 and (options.flip or options.dequantize):
+        raise UsageError(
+            "data.flip and data.dequantize are for images, not for vectors"
+        )
+    fitted = scaling.fit(source.x)
+
+    def view(arrays, indices, key):
+        x = arrays["x"][indices]
+        flip_key, noise_key = jax.random.split(key)
+        if options.flip:
+            mirrored = jax.random.bernoulli(flip_key, shape=indices.shape)
+            x = jnp.where(mirrored[..., None, None, None], x[..., ::-1, :], x)
+        if options.dequantize:
+            # 256 levels as intervals: still within [0, 255], which the scaling expects
+            x = (x + jax.random.uniform(noise_key, x.shape)) * (255 / 256)
+        batch = {name: leaf[indices] for name, leaf in arrays.items() if name != "x"}
+        return {"x": scaling.apply(x, fitted), **batch}
+
+    labels = {} if source.y is None else {"y": source.y}
+    return Dataset(
+        arrays={"x": source.x, **labels},
+        size=len(source.x),
+        view=view,
+        to_uint8=lambda x: scaling.invert(x, fitted),
+        info={
+            "shape": list(source.x.shape[1:]),
+            "size": len(source.x),
+            "classes": list(source.classes),
+            "fitted": fitted,
+        },
+        mean=lambda: _mean(source.x, scaling, fitted),
+        validation=None
+        if validation is None
+        else np.asarray(scaling.apply(validation.x, fitted)),
+    )
+
+
+def _mean(x, scaling, fitted):
+    parts = np.array_split(x, -(-len(x) // 1000))
+    total = sum(np.asarray(scaling.apply(part, fitted)).sum(axis=0) for part in parts)
+    return (total / len(x)).astype(np.float32)

@@ -1,0 +1,114 @@
+"""From examples as they are stored to what the networks see, and back to pictures.
+
+The scaling belongs to the experiment, since it goes with G's output: `symmetric` with
+tanh, `unit` with sigmoid, `gcn` with a linear output. Each factory's keywords are those
+of `config.scaling`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.errors import UsageError
+
+
+class Scaling(NamedTuple):
+    """A map and its way back; `fitted` is what both must know of the training examples.
+
+    fit:    stored x [n, *shape] (numpy) -> fitted, a dict of plain numbers and lists
+    apply:  (stored x [..., *shape], fitted) -> float32, the same shape (jax)
+    invert: (float32 [..., *shape], fitted) -> uint8 images, or vectors as stored
+    """
+
+    fit: Callable
+    apply: Callable
+    invert: Callable
+
+
+def _affine(bottom: float, top: float) -> Scaling:
+    """Images: 0 to bottom, 255 to top. Vectors: the same per coordinate, min to max."""
+
+    def fit(x):
+        if x.dtype == np.uint8:
+            return {"low": 0.0, "high": 255.0}
+        low, high = x.min(axis=0), x.max(axis=0)
+        high = np.where(high > low, high, low + 1)  # a coordinate that never varies
+        return {"low": low.tolist(), "high": high.tolist()}
+
+    def apply(x, fitted):
+        low, span = bounds(x, fitted)
+        return (x.astype(jnp.float32) - low) * ((top - bottom) / span) + bottom
+
+    def invert(x, fitted):
+        x = np.asarray(x)
+        low, span = bounds(x, fitted)
+        x = (x - bottom) * (span / (top - bottom)) + low
+        return _to_uint8(x) if np.ndim(fitted["low"]) == 0 else x
+
+    def bounds(x, fitted):
+        low, high = np.float32(fitted["low"]), np.float32(fitted["high"])
+        axes = tuple(range(x.ndim - low.ndim))
+        return np.expand_dims(low, axes), np.expand_dims(high - low, axes)
+
+    return Scaling(fit, apply, invert)
+
+
+def _to_uint8(x):
+    return np.clip(np.rint(x), 0, 255).astype(np.uint8)
+
+
+def symmetric() -> Scaling:
+    """[-1, 1], the range of tanh."""
+    return _affine(-1.0, 1.0)
+
+
+def unit() -> Scaling:
+    """[0, 1], the range of the sigmoid."""
+    return _affine(0.0, 1.0)
+
+
+def identity() -> Scaling:
+    """Vectors as they are."""
+
+    def fit(x):
+        if x.dtype == np.uint8:
+            raise UsageError("scaling identity is for vectors; images take symmetric")
+        return {}
+
+    return Scaling(
+        fit, lambda x, fitted: jnp.asarray(x), lambda x, fitted: np.asarray(x)
+    )
+
+
+def gcn(*, norm: float = 55.0) -> Scaling:
+    """Global contrast normalisation: each image less its mean, with Euclidean length
+    `norm` (the CIFAR-10 experiments of Goodfellow et al. 2014).
+
+    An image's own mean and contrast are lost, so there is no inverse for samples. As in
+    the original code pictures are divided by a fixed max |x|, the training set's here:
+    zero is grey. A metric on such pictures has to name this map.
+    """
+
+    def normalise(x):
+        axes = (-3, -2, -1)
+        x = x.astype(np.float32)
+        x = x - x.mean(axis=axes, keepdims=True)
+        length = (x * x).sum(axis=axes, keepdims=True) ** 0.5
+        return x * (norm / length.clip(1e-8))
+
+    def fit(x):
+        if x.dtype != np.uint8:
+            raise UsageError("scaling gcn is for images; vectors take symmetric")
+        # in parts: the whole of CIFAR-10 in float32 would be 600 MB
+        parts = np.array_split(x, -(-len(x) // 1000))
+        return {"max": max(float(np.abs(normalise(part)).max()) for part in parts)}
+
+    return Scaling(
+        fit=fit,
+        apply=lambda x, fitted: normalise(x),
+        invert=lambda x, fitted: _to_uint8(
+            (np.asarray(x) / fitted["max"] + 1) * (255 / 2)
+        ),
+    )

@@ -1,0 +1,161 @@
+"""What a run says while it trains: progress for people, metrics for files."""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+from gan_jax import pictures
+
+_SECONDS_BETWEEN_LINES = 5.0
+_SHOWN = {"d_loss": "D loss", "g_loss": "G loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
+
+
+def say(line: str) -> None:
+    """A line for the person who watches; files and pipes on stdout stay clean."""
+    tqdm.write(line, file=sys.stderr)
+
+
+class MetricLog:
+    """metrics.jsonl, one JSON object a line, and TensorBoard events beside it.
+
+    The file depends on the run alone, not on its speed or interruptions: opened at the
+    step where a run goes on, it forgets what was written after that step.
+    """
+
+    def __init__(self, workdir: Path, step: int):
+        path = workdir / "metrics.jsonl"
+        rows = [row for row in _read_rows(path) if row["step"] <= step]
+        kept = path.with_suffix(".jsonl.tmp")
+        kept.write_text("".join(map(_line, rows)))
+        os.replace(kept, path)
+        self._file = path.open("a")
+        self._events = SummaryWriter(
+            str(workdir / "tensorboard"), purge_step=step + 1, write_to_disk=True
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._file.close()
+        self._events.close()
+
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        """One row: the step and its metrics."""
+        self._file.write(_line({"step": step, **metrics}))
+        self._file.flush()
+        for name, value in metrics.items():
+            self._events.add_scalar(name, value, step)
+
+    def add_picture(self, step: int, picture: np.ndarray) -> None:
+        """The samples' picture [H, W, 3], for TensorBoard."""
+        self._events.add_image("samples", picture, step, dataformats="HWC")
+
+
+def _line(row):
+    return json.dumps(row) + "\n"
+
+
+def _read_rows(path: Path) -> list[dict]:
+    """The rows of a metrics.jsonl; a last line torn by a crash is left out."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+def read_metrics(workdir: Path) -> dict[str, np.ndarray]:
+    """What a run logged, one array a metric; NaN where a step lacks one."""
+    rows = _read_rows(workdir / "metrics.jsonl")
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {
+        name: np.array([row.get(name, np.nan) for row in rows], np.float64)
+        for name in names
+    }
+
+
+def write_curves(workdir: Path, loss) -> None:
+    """Draws losses.png from what was logged so far."""
+    metrics = read_metrics(workdir)
+    if metrics:
+        pictures.write_curves(workdir / "losses.png", metrics, loss)
+
+
+class Album:
+    """samples/*.png, one picture a step, and samples.gif of them all on leaving."""
+
+    def __init__(self, workdir: Path, step: int):
+        self._folder = workdir / "samples"
+        self._animation = workdir / "samples.gif"
+        self._folder.mkdir(exist_ok=True)
+        for file in self._files():
+            if int(file.stem) > step:  # painted after the checkpoint that goes on
+                file.unlink()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if files := self._files():
+            pictures.write_animation(self._animation, files)
+
+    def add(self, step: int, picture: np.ndarray) -> None:
+        """The picture of a step."""
+        pictures.write_image(self._folder / f"{step:08d}.png", picture)
+
+    def _files(self):
+        return sorted(self._folder.glob("[0-9]*.png"))
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a plain line every few seconds."""
+
+    def __init__(self, step: int, total: int, images_per_step: int):
+        self._total, self._images_per_step = total, images_per_step
+        self._step, self._time = step, time.monotonic()
+        self._printed = -_SECONDS_BETWEEN_LINES
+        self._bar = tqdm(
+            total=total, initial=step, disable=None, dynamic_ncols=True, leave=True,
+            bar_format="{n_fmt}/{total_fmt} {bar} {desc}",
+        )  # fmt: skip
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._bar.close()
+
+    @contextlib.contextmanager
+    def pause(self):
+        """Time spent in here, on pictures and checkpoints, is not training."""
+        begin = time.monotonic()
+        yield
+        self._time += time.monotonic() - begin
+
+    def update(self, step: int, metrics: dict[str, float]) -> None:
+        """Shows the metrics of `step`, the rate since the last call, the time left."""
+        now = time.monotonic()
+        rate = (step - self._step) / max(now - self._time, 1e-9)
+        self._step, self._time = step, now
+        shown = [f"{label} {metrics[key]:.3f}" for key, label in _SHOWN.items()]
+        left = tqdm.format_interval((self._total - step) / rate)
+        rates = [f"{rate:.3g} steps/s", f"{rate * self._images_per_step:,.0f} images/s"]
+        text = "  ".join([*shown, *rates, f"{left} left"])
+        self._bar.update(step - self._bar.n)
+        self._bar.set_description_str(text)
+        due = now - self._printed >= _SECONDS_BETWEEN_LINES or step == self._total
+        if self._bar.disable and due:
+            self._printed = now
+            say(f"step {step}/{self._total}  {text}")

@@ -1,0 +1,92 @@
+"""Trains one experiment: python -m gan_jax.main --config=experiments/digits.py
+
+Flags only; the work is in `train.py`.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import jax
+from absl import flags
+
+import gan_jax
+from gan_jax import cli
+from gan_jax.config import fields, load_experiment, override, to_json
+from gan_jax.errors import UsageError
+from gan_jax.log import say
+from gan_jax.validation import validate
+
+
+def main(arguments: list[str]) -> None:
+    """Reads the flags, and trains or shows what they ask for."""
+    values = cli.new_flags()
+    flags.DEFINE_string(
+        "config", "experiments/digits.py", "the experiment's file", flag_values=values
+    )
+    flags.DEFINE_string(
+        "workdir",
+        None,
+        "where the run is written, runs/EXPERIMENT by default; one that holds a run of "
+        "the same config goes on",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "print_config", False, "print the resolved config as JSON", flag_values=values
+    )
+    rest, changes = _split_off_changes(arguments)
+    cli.parse(values, rest)
+    config, doc = load_experiment(values.config)
+    override(config, changes)
+    if values.help:
+        print(f"{__doc__}\n{cli.describe(values)}\n\n{values.config}: {doc.strip()}\n")
+        print("Its fields; --config.FIELD=VALUE changes one:")
+        for field, value in fields(config).items():
+            print(f"  {field} = {value!r}")
+        return
+    validate(config)
+    if values.print_config:
+        print(json.dumps(to_json(config), indent=2))
+        return
+    devices = jax.devices()
+    say(
+        f"gan_jax {gan_jax.__version__}, jax {jax.__version__}, "
+        f"{len(devices)} x {devices[0].device_kind}"
+    )
+    if advice := _unseen_accelerator(devices[0].platform):
+        say(advice)
+    name = Path(values.config).stem
+    gan_jax.train(config, values.workdir or Path("runs", name), experiment=name)
+
+
+def _split_off_changes(arguments):
+    """The flags, and the changes of the config: --config.FIELD=VALUE or --config.FIELD
+    VALUE."""
+    rest, changes = [], []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument.startswith(("--config.", "-config.")):
+            field, equals, text = argument.partition(".")[2].partition("=")
+            if not equals and (text := next(waiting, None)) is None:
+                raise UsageError(f"{argument} needs a value: {argument}=...")
+            changes.append((field, text))
+        else:
+            rest.append(argument)
+    return rest, changes
+
+
+def _unseen_accelerator(platform):
+    """A line of advice where there is a GPU or TPU that this JAX cannot use, or None."""
+    present = {
+        "NVIDIA GPU": ("cuda", shutil.which("nvidia-smi")),
+        "TPU": ("tpu", Path("/dev/accel0").exists()),
+    }
+    for kind, (extra, found) in present.items():
+        if platform == "cpu" and found:
+            return f"this JAX does not see the {kind}: pip install 'gan_jax[{extra}]'"
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))

@@ -1,0 +1,119 @@
+"""DCGAN (Radford, Metz and Chintala, 2016, arXiv:1511.06434) for 16 to 128 pixels.
+
+Each of the five guidelines of its section 3 is a keyword, on by default:
+
+    strided              strides instead of pooling and upsampling
+    batch_norm           in both networks, but for G's output and D's input
+    fully_convolutional  no hidden dense layers
+    relu                 ReLU in G with a tanh output
+    leaky                leaky ReLU in D
+
+Weights start from N(0, 0.02), as in its section 4. Its kernels are 5 x 5; 4 x 4, the
+default here, is what most have used since: with stride 2 every pixel is covered alike.
+"""
+
+import functools
+
+from flax import linen as nn
+
+from gan_jax.errors import UsageError
+from gan_jax.models import layers
+
+SIZES = (16, 32, 64, 128)
+
+_normal = nn.initializers.normal(0.02)
+
+
+def _channels(shape, width):
+    """Channels from the image's neighbour to the 4 x 4 layer, doubling: 64, 128, .."""
+    if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in SIZES:
+        raise UsageError(
+            f"dcgan takes square images of {', '.join(map(str, SIZES))} pixels, shape "
+            f"(size, size, channels), not {tuple(shape)}"
+        )
+    return [width * 2**i for i in range(SIZES.index(shape[0]) + 2)]
+
+
+class Generator(nn.Module):
+    """A projection to 4 x 4, then layers that double the size and halve the channels.
+
+    `width` is the channel count next to the image. Without `strided` layers, nearest
+    neighbour upsampling and convolutions; without `fully_convolutional`, a hidden
+    dense layer of 16 * width units first; without `relu`, sigmoids and a linear
+    output, as in the convolutional generator of 2014.
+    """
+
+    shape: tuple[int, ...]
+    width: int = 64
+    kernel: int = 4
+    strided: bool = True
+    batch_norm: bool = True
+    fully_convolutional: bool = True
+    relu: bool = True
+
+    @nn.compact
+    def __call__(self, z, *, train=False):
+        channels = _channels(self.shape, self.width)
+        bias = not self.batch_norm  # batch norm has its own
+        dense = functools.partial(nn.Dense, use_bias=bias, kernel_init=_normal)
+
+        def activate(h):
+            h = layers.batch_norm(h, train) if self.batch_norm else h
+            return nn.relu(h) if self.relu else nn.sigmoid(h)
+
+        def double(h, features, bias):
+            if self.strided:
+                layer, stride = layers.ConvTranspose, 2
+            else:
+                layer, stride = layers.Conv, 1
+                h = h.repeat(2, axis=1).repeat(2, axis=2)
+            return layer(
+                features, self.kernel, stride, use_bias=bias, kernel_init=_normal
+            )(h)
+
+        if not self.fully_convolutional:
+            z = activate(dense(16 * self.width)(z))
+        h = dense(4 * 4 * channels[-1])(z).reshape(len(z), 4, 4, channels[-1])
+        h = activate(h)
+        for features in reversed(channels[:-1]):
+            h = activate(double(h, features, bias))
+        x = double(h, self.shape[-1], True)
+        return nn.tanh(x) if self.relu else x
+
+
+class Discriminator(nn.Module):
+    """The generator's mirror: layers that halve the size and double the channels.
+
+    Without `strided` layers, convolutions and 2 x 2 max pooling; without
+    `fully_convolutional`, a hidden dense layer of 16 * width units before the score;
+    without `leaky`, plain ReLU.
+    """
+
+    width: int = 64
+    kernel: int = 4
+    strided: bool = True
+    batch_norm: bool = True
+    fully_convolutional: bool = True
+    leaky: bool = True
+
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        def activate(x, norm):
+            x = layers.batch_norm(x, train) if norm else x
+            return nn.leaky_relu(x, 0.2) if self.leaky else nn.relu(x)
+
+        stride = 2 if self.strided else 1
+        for i, features in enumerate(_channels(x.shape[1:], self.width)):
+            norm = self.batch_norm and i > 0
+            x = layers.Conv(
+                features, self.kernel, stride, use_bias=not norm, kernel_init=_normal
+            )(x)
+            x = activate(x, norm)
+            if not self.strided:
+                x = layers.max_pool(x, 2, 2)
+        x = x.reshape(len(x), -1)
+        if not self.fully_convolutional:
+            norm = self.batch_norm
+            x = nn.Dense(16 * self.width, use_bias=not norm, kernel_init=_normal)(x)
+            x = activate(x, norm)
+        return nn.Dense(1, kernel_init=_normal)(x)[:, 0]

@@ -1,0 +1,251 @@
+"""Layers that the networks share: convolutions, pooling, maxout, initialisers.
+
+The layers compute what their plain counterparts in flax and lax compute, in values and
+in gradients of every order. They are written anew because XLA has slow paths on CPU,
+up to fifty times slower than need be, for some derivatives of the plain ones.
+
+A convolution of an image x with a kernel w, weighted by y, is one trilinear form
+
+    t(x, w, y) = sum of y * convolution(x, w).
+
+Its gradient in y is the convolution itself, in x the transposed convolution, in w what
+trains the kernel. Each is bilinear in the other two arguments, so each has the other
+two as derivatives: three functions closed under reverse-mode differentiation, in their
+fastest form however often a gradient penalty differentiates. (They do not support
+forward mode, `jax.jvp`.)
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax import lax
+
+from gan_jax.errors import UsageError
+
+ACTIVATIONS = {
+    "relu": nn.relu,
+    "sigmoid": nn.sigmoid,
+    "tanh": jnp.tanh,
+    "linear": lambda x: x,
+}
+
+
+class Window(NamedTuple):
+    """How a square kernel moves over an image of `image` pixels."""
+
+    image: tuple[int, int]
+    kernel: int
+    stride: int
+    padding: tuple[tuple[int, int], tuple[int, int]]
+
+    @classmethod
+    def over(cls, image, kernel, stride, padding):
+        """`padding` is the number of zeros at each edge, or "SAME"."""
+        pads = ((padding, padding), (padding, padding))
+        if padding == "SAME":
+            pads = lax.padtype_to_pads(image, (kernel,) * 2, (stride,) * 2, "SAME")
+        return cls(tuple(image), kernel, stride, tuple(map(tuple, pads)))
+
+    @property
+    def features(self):
+        """The places that the kernel takes: rows and columns of the features."""
+        return tuple(
+            (pixels + sum(pad) - self.kernel) // self.stride + 1
+            for pixels, pad in zip(self.image, self.padding, strict=True)
+        )
+
+
+def _convolve(x, w, window):
+    layout = ("NHWC", "HWIO", "NHWC")
+    strides, padding = (window.stride,) * 2, window.padding
+    return lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=layout)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def to_features(x, w, window):
+    """Convolution: images [n, h, w, i], kernel [kh, kw, i, o] -> features [.., o]."""
+    return _convolve(x, w, window)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def to_image(y, w, window):
+    """Transposed convolution: features and kernel, as above -> images [n, h, w, i]."""
+    x = jax.ShapeDtypeStruct((len(y), *window.image, w.shape[2]), y.dtype)
+    return jax.linear_transpose(lambda x: _convolve(x, w, window), x)(y)[0]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def to_kernel(x, y, window):
+    """The kernel's gradient: images and features, as above -> [kh, kw, i, o]."""
+    # XLA on CPU is tens of times slower where the features are larger than the image:
+    # some of the padding becomes part of the image.
+    sizes = zip(window.image, window.features, strict=True)
+    missing = [max(0, places - pixels) for pixels, places in sizes]
+    x = jnp.pad(x, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
+    pads = zip(window.padding, missing, strict=True)
+    window = window._replace(padding=tuple((a, b - more) for (a, b), more in pads))
+    shape = (window.kernel, window.kernel, x.shape[-1], y.shape[-1])
+    w = jax.ShapeDtypeStruct(shape, x.dtype)
+    return jax.linear_transpose(lambda w: _convolve(x, w, window), w)(y)[0]
+
+
+to_features.defvjp(
+    lambda x, w, window: (to_features(x, w, window), (x, w)),
+    lambda window, xw, y: (to_image(y, xw[1], window), to_kernel(xw[0], y, window)),
+)
+to_image.defvjp(
+    lambda y, w, window: (to_image(y, w, window), (y, w)),
+    lambda window, yw, x: (to_features(x, yw[1], window), to_kernel(x, yw[0], window)),
+)
+to_kernel.defvjp(
+    lambda x, y, window: (to_kernel(x, y, window), (x, y)),
+    lambda window, xy, w: (to_image(xy[1], w, window), to_features(xy[0], w, window)),
+)
+
+
+class Conv(nn.Module):
+    """`nn.Conv` with a square kernel; `padding` is "SAME" or a number of zeros."""
+
+    features: int
+    kernel: int
+    stride: int = 1
+    padding: int | str = "SAME"
+    use_bias: bool = True
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x):
+        window = Window.over(x.shape[1:3], self.kernel, self.stride, self.padding)
+        shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+        y = to_features(x, self.param("kernel", self.kernel_init, shape), window)
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros, (self.features,))
+            y += bias[None, None, None]
+        return y
+
+
+class ConvTranspose(nn.Module):
+    """`nn.ConvTranspose(transpose_kernel=True)` with a square kernel.
+
+    The kernel [kh, kw, outputs, inputs] is that of the convolution it is the transpose
+    of. Padding "SAME" multiplies height and width by the stride; p zeros make them
+    stride * (size - 1) + kernel - 2 p. A bias is tied, one a channel, or `untied`, one
+    for every pixel of every channel.
+    """
+
+    features: int
+    kernel: int
+    stride: int = 1
+    padding: int | str = "SAME"
+    use_bias: bool = True
+    untied: bool = False
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal(-1, -2)
+
+    @nn.compact
+    def __call__(self, y):
+        same = self.padding == "SAME"
+        extra = 0 if same else self.kernel - 2 * self.padding - self.stride
+        image = [self.stride * places + extra for places in y.shape[1:3]]
+        window = Window.over(image, self.kernel, self.stride, self.padding)
+        shape = (self.kernel, self.kernel, self.features, y.shape[-1])
+        x = to_image(y, self.param("kernel", self.kernel_init, shape), window)
+        if self.use_bias:
+            shape = x.shape[1:] if self.untied else x.shape[-1:]
+            bias = self.param("bias", nn.initializers.zeros, shape)
+            x += jnp.expand_dims(bias, range(x.ndim - bias.ndim))
+        return x
+
+
+def _maximum(pieces):
+    """Elementwise maximum; the first of equal pieces gets the gradient, NaNs stay."""
+    return functools.reduce(
+        lambda a, b: jnp.where((a >= b) | jnp.isnan(a), a, b), pieces
+    )
+
+
+def _pool(x, size, stride, combine):
+    """Combines the pixels of each window, first in its rows, then in its columns."""
+    for axis in (2, 1):
+        last = x.shape[axis] - size  # where the last window may start
+        x = combine(
+            lax.slice_in_dim(x, i, last - last % stride + i + 1, stride, axis)
+            for i in range(size)
+        )
+    return x
+
+
+def max_pool(x, size, stride, ceil=False):
+    """Max pooling of images [n, h, w, c].
+
+    Windows stay inside the image, or, with `ceil`, the last ones reach beyond it when
+    pixels would be left over, as in cuda-convnet. Of equal pixels the first in reading
+    order gets the gradient, as in `nn.max_pool`.
+    """
+    if ceil:
+        beyond = [(0, -(pixels - size) % stride) for pixels in x.shape[1:3]]
+        x = jnp.pad(x, ((0, 0), *beyond, (0, 0)), constant_values=-jnp.inf)
+    return _pool(x, size, stride, _maximum)
+
+
+def mean_pool(x, size, stride):
+    """Mean pooling of images [n, h, w, c]; windows stay inside the image."""
+    return _pool(x, size, stride, sum) / size**2
+
+
+def maxout(x, pieces):
+    """The greatest of `pieces` affine maps: [.., pieces * units] -> [.., units]."""
+    return _maximum(jnp.split(x, pieces, axis=-1))
+
+
+def batch_norm(x, train):
+    """Batch norm by the batch's statistics if `train`, else by the running ones."""
+    return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5)(x)
+
+
+def activation(name):
+    """The activation called `name`."""
+    if name not in ACTIVATIONS:
+        raise UsageError(f"activation {name!r}; accepted are {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
+
+
+def uniform_or_glorot(name, bound, pieces=1):
+    """Initialiser of kernels [.., inputs, pieces * units].
+
+    "uniform" draws from (-bound, bound), Pylearn2's `irange`. "glorot" scales each
+    piece of a maxout layer by its own fans, as a layer by itself.
+    """
+
+    def uniform(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    def glorot(key, shape, dtype=jnp.float32):
+        by_piece = (*shape[:-1], pieces, shape[-1] // pieces)
+        init = nn.initializers.glorot_uniform(-3, -1, batch_axis=-2)
+        return init(key, by_piece, dtype).reshape(shape)
+
+    return {"uniform": uniform, "glorot": glorot}[name]
+
+
+def output_bias(marginal, output, mean):
+    """Initialiser of a generator's last biases: zeros, or logit(mean) if `marginal`.
+
+    With the logit and zero weights a sigmoid's output is the mean of the data
+    (Pylearn2's `init_bias_target_marginals`, with its bounds on the mean).
+    """
+    if not marginal:
+        return nn.initializers.zeros
+    if output != "sigmoid":
+        raise UsageError(f"marginal_bias needs the output 'sigmoid', not {output!r}")
+
+    def logit(key, shape, dtype=jnp.float32):
+        if mean is None:
+            raise ValueError("marginal_bias needs `mean`, the mean of the data")
+        p = np.clip(np.asarray(mean, np.float64), 1e-7, 1 - 1e-7).reshape(shape)
+        return jnp.asarray(np.log(p) - np.log1p(-p), dtype)
+
+    return logit

@@ -1,0 +1,131 @@
+"""What a run shows: grids of images, scatter plots, animations and its curves."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+_MIN_SIDE = 56  # pixels on the screen of one image; smaller ones are magnified
+_MAX_FRAMES = 200
+
+
+def grid(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """uint8 images [n, h, w, c], row by row, as one picture [H, W, 3].
+
+    Small images are magnified by a whole factor, so that every pixel stays a square.
+    """
+    _, h, w, c = images.shape
+    factor = max(1, -(-_MIN_SIDE // max(h, w)))
+    images = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    gap = 2
+    cell_h, cell_w = h * factor + gap, w * factor + gap
+    picture = np.full((rows * cell_h + gap, columns * cell_w + gap, c), 255, np.uint8)
+    for i, image in enumerate(images[: rows * columns]):
+        top = gap + (i // columns) * cell_h
+        left = gap + (i % columns) * cell_w
+        picture[top : top + h * factor, left : left + w * factor] = image
+    return picture.repeat(3, axis=2) if c == 1 else picture
+
+
+def scatter(points: np.ndarray, real: np.ndarray | None = None) -> np.ndarray:
+    """The first two coordinates of vectors [n, d] as a picture [H, W, 3].
+
+    real: training examples to draw underneath; they also fix the axes.
+    """
+    figure, axes = _figure(1, width=4.5, height=4.5)
+    for shown, label, color in ((real, "data", "0.75"), (points, "samples", "C0")):
+        if shown is not None:
+            # a vector of one coordinate is drawn on a line
+            y = shown[:, 1] if shown.shape[1] > 1 else np.zeros(len(shown))
+            axes[0].scatter(shown[:, 0], y, s=5, color=color, label=label)
+    if real is not None:
+        low, high = real.min(axis=0), real.max(axis=0)
+        margin = 0.15 * (high - low) + 1e-6
+        axes[0].set_xlim(low[0] - margin[0], high[0] + margin[0])
+        if real.shape[1] > 1:
+            axes[0].set_ylim(low[1] - margin[1], high[1] + margin[1])
+    axes[0].legend(loc="upper right")
+    return _render(figure)
+
+
+def write_image(path: Path, picture: np.ndarray) -> None:
+    """Writes a picture in the format of the path's suffix."""
+    Image.fromarray(picture).save(path)
+
+
+def write_animation(path: Path, frames, seconds: float = 8.0) -> None:
+    """Writes pictures, or files of pictures, as an animated GIF or WebP.
+
+    At most 200 frames, evenly chosen with the first and the last; it lasts `seconds`
+    (less if there are few frames) and rests on the last one.
+    """
+    frames = list(frames)
+    chosen = np.linspace(0, len(frames) - 1, min(len(frames), _MAX_FRAMES))
+    images = []
+    for index in chosen.round().astype(int):
+        frame = frames[index]
+        opened = (
+            Image.open(frame) if isinstance(frame, Path) else Image.fromarray(frame)
+        )
+        images.append(opened.convert("RGB"))
+    duration = min(200, int(1000 * seconds / len(images)))
+    durations = [duration] * (len(images) - 1) + [max(duration, 1500)]
+    images[0].save(
+        path, save_all=True, append_images=images[1:], duration=durations, loop=0
+    )
+
+
+def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
+    """Draws both losses, D's mean outputs and its accuracy over the steps.
+
+    metrics: of `Run.metrics`; a grey line marks the value at equilibrium, where
+    p_g = p_data and D is the best there is.
+    """
+    rest = np.float32([loss.equilibrium])
+    output = "D, probability of real" if loss.logits else "D, mean score"
+    panels = [
+        ("D's loss", {"training": "d_loss", "held out": "validation_d_loss"},
+         float(loss.d(rest, rest))),
+        ("G's loss", {"training": "g_loss", "held out": "validation_g_loss"},
+         float(loss.g(rest, rest))),
+        (output,
+         {"real": "d_real", "held out": "validation_d_real", "fake": "d_fake"},
+         float(loss.output(rest)[0])),
+        ("D's accuracy",
+         {"real": "d_real_accuracy", "held out": "validation_d_real_accuracy",
+          "fake": "d_fake_accuracy"}, 0.5),
+    ]  # fmt: skip
+    colors = {"real": "C0", "training": "C0", "held out": "C2", "fake": "C1"}
+    figure, axes = _figure(len(panels), width=4.2, height=3.2)
+    for panel, (title, curves, equilibrium) in zip(axes, panels, strict=True):
+        for label, name in curves.items():
+            if name in metrics:
+                known = ~np.isnan(metrics[name])
+                panel.plot(
+                    metrics["step"][known],
+                    metrics[name][known],
+                    label=label,
+                    color=colors[label],
+                    linewidth=1,
+                )
+        panel.axhline(
+            equilibrium, color="0.5", linestyle="--", linewidth=1, label="equilibrium"
+        )
+        panel.set(title=title, xlabel="step")
+        panel.legend(fontsize="small")
+    write_image(path, _render(figure))
+
+
+def _figure(panels, width, height):
+    # not pyplot: no global state, no display, nothing to close
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * panels, height), layout="constrained")
+    return figure, np.atleast_1d(figure.subplots(1, panels))
+
+
+def _render(figure):
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return np.asarray(Image.open(buffer).convert("RGB"))

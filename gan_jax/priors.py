@@ -1,0 +1,24 @@
+"""Distributions of the latent z. A prior is a function (key, n) -> z [n, dim]."""
+
+import jax
+import jax.numpy as jnp
+
+
+def normal(*, dim: int = 100):
+    """Independent standard normal coordinates."""
+    return lambda key, n: jax.random.normal(key, (n, dim))
+
+
+def uniform(*, dim: int = 100, low: float = -1.0, high: float = 1.0):
+    """Independent coordinates from U(low, high); +-sqrt(3) gives unit variance."""
+    return lambda key, n: jax.random.uniform(key, (n, dim), minval=low, maxval=high)
+
+
+def spherical(*, dim: int = 100):
+    """The uniform distribution on the unit sphere: a normal vector over its length."""
+
+    def sample(key, n):
+        z = jax.random.normal(key, (n, dim))
+        return z / jnp.linalg.norm(z, axis=-1, keepdims=True)
+
+    return sample

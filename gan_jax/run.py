@@ -1,0 +1,119 @@
+"""A trained run, read back from its work directory: for notebooks and for sampling."""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from gan_jax import build, checkpoint
+from gan_jax.config import from_json
+from gan_jax.data.scaling import Scaling
+from gan_jax.errors import UsageError
+from gan_jax.games import Game
+from gan_jax.log import read_metrics
+from gan_jax.losses import Loss
+from gan_jax.state import TrainState
+from gan_jax.workdir import read_record
+
+_CHUNK = 256  # images that a network sees at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run as it was at `state.step`.
+
+    config: the experiment, resolved
+    state:  everything learned; `state.sampler` is the generator's (params, stats)
+    game:   the pure functions that the state goes with
+    info:   the data's shape, size, classes and scaling
+    """
+
+    workdir: Path
+    config: Any
+    state: TrainState
+    game: Game
+    loss: Loss
+    info: dict
+    scaling: Scaling
+
+    def latents(self, n: int, seed: int = 0) -> jax.Array:
+        """n draws from the prior, [n, dim]."""
+        # the batch tells latents how many are wanted
+        return self.game.latents(jax.random.key(seed), {"x": np.empty((n, 0))})
+
+    def generate(self, z) -> np.ndarray:
+        """What G makes of latents [n, dim]: uint8 images [n, h, w, c], or vectors."""
+        made = in_chunks(functools.partial(self._generate, *self.state.sampler), z)
+        return self.scaling.invert(made, self.info["fitted"])
+
+    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+        """n samples: uint8 images [n, h, w, c], or vectors [n, d] as stored."""
+        return self.generate(self.latents(n, seed))
+
+    def discriminate(self, images, probability: bool = False) -> np.ndarray:
+        """D's scores of uint8 images [n, h, w, c] (or vectors [n, d]); high means real.
+
+        probability: the sigmoid of the scores; refused (UsageError) for a loss whose
+                     scores are not the logits of a probability
+        """
+        if probability and not self.loss.logits:
+            raise UsageError(
+                f"the scores of loss {self.config.loss.name} are no logits: "
+                "there is no probability to be had of them"
+            )
+        images, shape = np.asarray(images), tuple(self.info["shape"])
+        if images.shape[1:] != shape:
+            raise UsageError(f"images of shape {images.shape}; expected [n, *{shape}]")
+        if len(shape) == 3 and images.dtype != np.uint8:
+            raise UsageError(f"images of type {images.dtype}; expected uint8")
+        d = self.state.d
+        x = self.scaling.apply(images, self.info["fitted"])
+        scores = in_chunks(functools.partial(self._score, d.params, d.stats), x)
+        return np.asarray(self.loss.output(scores)) if probability else scores
+
+    def metrics(self) -> dict[str, np.ndarray]:
+        """What was logged, a column a metric: "step", "d_loss", ...
+
+        NaN where a metric was not logged at a step.
+        """
+        return read_metrics(self.workdir)
+
+    @functools.cached_property
+    def _generate(self):
+        return jax.jit(self.game.generate)
+
+    @functools.cached_property
+    def _score(self):
+        return jax.jit(self.game.score)
+
+
+def in_chunks(function, x) -> np.ndarray:
+    """function(x), at most `_CHUNK` rows of x at a time, so that memory is bounded."""
+    starts = range(0, max(len(x), 1), _CHUNK)
+    return np.concatenate([np.asarray(function(x[i : i + _CHUNK])) for i in starts])
+
+
+def load(workdir, step: int | None = None) -> Run:
+    """The run in `workdir` at its newest checkpoint, or at the one of `step`.
+
+    Needs neither the run's data nor its devices. Raises UsageError where there is no
+    run or no such checkpoint; a damaged newest one is passed over with a line.
+    """
+    workdir = Path(workdir)
+    record = read_record(workdir)
+    if record is None or not checkpoint.saved_steps(workdir / "checkpoints"):
+        raise UsageError(
+            f"no checkpoint in {workdir}; train a run with: python -m gan_jax.main "
+            f"--workdir={workdir}"
+        )
+    config, info = from_json(record["config"]), record["data"]
+    shape = tuple(info["shape"])
+    # only networks that are initialised need the data's mean; here any will do
+    built = build.build(config, shape, mean=lambda: np.full(shape, 0.5))
+    like = jax.eval_shape(lambda: build.initial_state(config, built, shape))
+    state = checkpoint.restore(workdir / "checkpoints", like, step)
+    scaling = build.bind("scaling", config.scaling)()
+    return Run(workdir, config, state, built.game, built.loss, info, scaling)

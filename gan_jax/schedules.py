@@ -1,0 +1,50 @@
+"""How the numbers of a run change with its steps.
+
+A schedule is a pure function (hparams, step) -> numbers; each factory's keywords are
+those of `config.schedule`. Its horizon is its own, never the run's length: or training
+on would not equal having trained longer.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+
+def constant():
+    """The numbers stay as they are."""
+    return lambda hparams, step: hparams
+
+
+def goodfellow_2014(
+    *,
+    decay: float = 1.000004,
+    min_learning_rate: float = 1e-6,
+    final_momentum: float = 0.7,
+    saturate_epoch: int = 250,
+    steps_per_epoch: int = 500,
+):
+    """The schedules of the experiments of 2014, for both players.
+
+    The learning rate falls with every update, lr / decay^t, not below
+    `min_learning_rate`. The momentum grows with the epoch, linearly from its configured
+    value in the first to `final_momentum` in epoch `saturate_epoch`, and stays there.
+    """
+    # decay^t by repeated float32 rounding of `decay` would be 5 % off after a million
+    rate = np.log(decay)
+
+    def schedule(hparams, step):
+        step = jnp.asarray(step, jnp.float32)
+        epoch = jnp.floor(step / steps_per_epoch)
+        progress = jnp.clip(epoch / (saturate_epoch - 1), 0.0, 1.0)
+
+        def at_step(numbers):
+            lr, momentum = numbers["learning_rate"], numbers["momentum"]
+            return numbers | {
+                "learning_rate": jnp.maximum(
+                    lr * jnp.exp(-rate * step), min_learning_rate
+                ),
+                "momentum": momentum + progress * (final_momentum - momentum),
+            }
+
+        return hparams | {"d": at_step(hparams["d"]), "g": at_step(hparams["g"])}
+
+    return schedule

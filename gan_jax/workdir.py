@@ -1,0 +1,85 @@
+"""The work directory of a run: its record, and whose it is."""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+from pathlib import Path
+
+import filelock
+import jax
+
+from gan_jax.checkpoint import saved_steps
+from gan_jax.config import changed_fields, from_json, to_json
+from gan_jax.errors import UsageError
+
+_PACKAGES = ("gan_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def write_record(workdir: Path, config, experiment: str, info: dict) -> None:
+    """Writes config.json: what the run is, and what it was run with."""
+    devices = jax.devices()
+    record = {
+        "experiment": experiment,
+        "config": to_json(config),
+        "data": info,
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "devices": [f"{device.platform}: {device.device_kind}" for device in devices],
+    }
+    unfinished = workdir / "config.json.tmp"
+    unfinished.write_text(json.dumps(record, indent=2) + "\n")
+    os.replace(unfinished, workdir / "config.json")
+
+
+def read_record(workdir: Path) -> dict | None:
+    """The content of a work directory's config.json; None where there is none."""
+    path = workdir / "config.json"
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text())
+        record["config"], record["data"]["shape"], record["experiment"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise UsageError(f"{path} is not the record of a run") from None
+    return record
+
+
+def refuse_another_run(workdir, config, experiment):
+    """Raises UsageError where the directory holds a run that this one is not."""
+    if not workdir.exists():
+        return
+    if not workdir.is_dir():
+        raise UsageError(f"work directory {workdir} is a file")
+    record = read_record(workdir)
+    if record is None:
+        if saved_steps(workdir / "checkpoints"):
+            raise UsageError(f"{workdir} has checkpoints, but no config.json")
+        return
+    if record["experiment"] != experiment:
+        raise UsageError(
+            f"{workdir} holds a run of experiment {record['experiment']}, not of "
+            f"{experiment}; choose another --workdir"
+        )
+    changed = changed_fields(from_json(record["config"]), config)
+    if changed:
+        raise UsageError(
+            f"{workdir} holds a run of another config ({'; '.join(changed)}); undo the "
+            "change to go on with it, or choose another --workdir"
+        )
+
+
+@contextlib.contextmanager
+def claim(workdir):
+    """Holds the work directory for this process alone."""
+    lock = filelock.FileLock(workdir / ".lock")
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise UsageError(f"{workdir} is in use by another run") from None
+    except OSError as error:
+        raise UsageError(
+            f"work directory {workdir} cannot be written: {error.strerror}"
+        ) from None
+    with lock:
+        yield
