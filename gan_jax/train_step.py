@@ -38,6 +38,11 @@ def turn_keys(state: TrainState, n):
     return jax.random.split(jax.random.fold_in(state.key, state.step), n)
 
 
+def minibatch(batch, j):
+    """The j-th of the k minibatches of a step."""
+    return jax.tree.map(lambda leaf: leaf[j], batch)
+
+
 def make_turns(game: Game, d_tx, g_tx, schedule):
     """d_turn, g_turn: (state, minibatch, key) -> (state, metrics), one update each."""
 
@@ -67,7 +72,6 @@ def make_train_step(
     schedule=lambda hparams, step: hparams,
     update="alternating",
     g_steps=1,
-    unroll=True,
 ):
     """train_step(state, batch) -> (state, metrics); leaves of `batch` are [k, n, ...].
 
@@ -76,26 +80,25 @@ def make_train_step(
     update:     "alternating" as above, `g_steps` updates of G on the last minibatch
                 "simultaneous" as the code of 2014 (k = g_steps = 1): both players move
                 from the same parameters, minibatch, latents and dropout masks
-    unroll:     of the scan over the k updates, as in `jax.lax.scan`
+
+    The k updates are unrolled into one program, since a loop costs convolutions dearly
+    on CPU; where k is large, `make_turns` gives each update as a program of its own.
     """
     d_turn, g_turn = make_turns(game, d_tx, g_tx, schedule)
 
     def alternating(state, batch):
         k = len(batch["x"])
         keys = turn_keys(state, k + g_steps)
-        state, metrics = jax.lax.scan(
-            lambda s, xs: d_turn(s, *xs), state, (batch, keys[:k]), unroll=unroll
-        )
-        batch, metrics = jax.tree.map(lambda leaf: leaf[-1], (batch, metrics))
+        for j in range(k):
+            state, d_metrics = d_turn(state, minibatch(batch, j), keys[j])
         for key in keys[k:]:
-            state, g_metrics = g_turn(state, batch, key)
-        return state.replace(step=state.step + 1), metrics | g_metrics
+            state, g_metrics = g_turn(state, minibatch(batch, -1), key)
+        return state.replace(step=state.step + 1), d_metrics | g_metrics
 
     def simultaneous(state, batch):
-        batch = jax.tree.map(lambda leaf: leaf[0], batch)
         (key,) = turn_keys(state, 1)
-        d_moved, d_metrics = d_turn(state, batch, key)
-        g_moved, g_metrics = g_turn(state, batch, key)
+        d_moved, d_metrics = d_turn(state, minibatch(batch, 0), key)
+        g_moved, g_metrics = g_turn(state, minibatch(batch, 0), key)
         state = g_moved.replace(d=d_moved.d, step=state.step + 1)
         return state, d_metrics | g_metrics
 

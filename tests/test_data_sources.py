@@ -1,6 +1,8 @@
 """Every source against an independent reading of what it reads."""
 
 import gzip
+import io
+import json
 import os
 import subprocess
 import sys
@@ -155,9 +157,7 @@ def make(tmp_path, monkeypatch, cache_dir):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "sets"))
     lib.disable_progress_bar()
 
-    def made(
-        set_name, features, examples, config=None, form="array_record", tag="1.0.0"
-    ):
+    def made(set_name, features, examples, config=None, tag="1.0.0", keys=None):
         class Small(lib.core.GeneratorBasedBuilder, skip_registration=True):
             name = set_name
             VERSION = lib.core.Version(tag)
@@ -166,7 +166,7 @@ def make(tmp_path, monkeypatch, cache_dir):
 
             def _info(self):
                 return self.dataset_info_from_configs(
-                    features=lib.features.FeaturesDict(features)
+                    features=lib.features.FeaturesDict(features), supervised_keys=keys
                 )
 
             def _split_generators(self, dl_manager):
@@ -175,7 +175,9 @@ def make(tmp_path, monkeypatch, cache_dir):
             def _generate_examples(self):
                 yield from enumerate(examples)
 
-        Small(data_dir=tmp_path / "sets").download_and_prepare(file_format=form)
+        Small(data_dir=tmp_path / "sets").download_and_prepare(
+            file_format="array_record"
+        )
         return tmp_path / "sets" / set_name
 
     return made
@@ -183,8 +185,6 @@ def make(tmp_path, monkeypatch, cache_dir):
 
 def encoded(*shape, seed=0):
     """A random image as PNG, the form that TFDS stores without TensorFlow."""
-    import io
-
     pixels = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
@@ -213,6 +213,10 @@ def test_labels_of_a_set(make):
     two = [{"image": encoded(4, 4, 3), "a": 0, "b": 1}]
     make("two_labels", {"image": image, "a": kind, "b": kind}, two)
     assert tfds.load(builder="two_labels").y is None
+    features = {"image": image, "a": kind, "b": kind}
+    two[0]["image"].seek(0)
+    make("supervised", features, two, keys=("image", "b"))
+    assert tfds.load(builder="supervised").y.tolist() == [1]
 
     hidden = [{"image": encoded(4, 4, 3), "kind": -1}]
     make("hidden", {"image": image, "kind": kind}, hidden)
@@ -233,8 +237,9 @@ def test_sets_that_are_refused(make):
     with pytest.raises(UsageError, match=r"pairs hold 2 images each"):
         tfds.load(builder="pairs")
 
-    with pytest.raises(UsageError, match="not understood"):
-        tfds.load(builder="../../etc")
+    for name in ("../../etc", "mnist/../etc", "mnist mnist"):
+        with pytest.raises(UsageError, match="not understood"):
+            tfds.load(builder=name)
     with pytest.raises(
         UsageError, match=r"no data set 'mnits'.*did you mean 'mnist'\?"
     ):
@@ -281,6 +286,23 @@ def test_versions_and_configurations(make):
         UsageError, match="ambiguous; accepted: configs/five, configs/six"
     ):
         tfds.load(builder="configs")
+
+
+def test_a_wrong_range_is_refused_before_decoding(make, cache_dir):
+    from tensorflow_datasets.public_api import features as lib
+
+    examples = [{"image": encoded(4, 4, seed=i)} for i in range(5)]
+    place = make("five", {"image": lib.Image(shape=(4, 4, 1))}, examples)
+    with pytest.raises(UsageError, match="beyond the 5 examples"):
+        tfds.load(builder="five", split="train[:6]")
+    assert not cache_dir.exists()
+    # An empty split: its counts are absent, as protobuf leaves out zeros.
+    info = place / "1.0.0" / "dataset_info.json"
+    content = json.loads(info.read_text())
+    del content["splits"][0]["shardLengths"], content["splits"][0]["numBytes"]
+    info.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match="empty or reaches beyond the 0 examples"):
+        tfds.load(builder="five")
 
 
 def test_a_split_too_big_for_the_cache_is_read_in_part(make, cache_dir, monkeypatch):
@@ -446,6 +468,8 @@ def test_images_of_an_array(tmp_path):
         floats = arrays.load(path=npy(tmp_path, x.astype(dtype) / 255))
         np.testing.assert_array_equal(floats.x, x)
         assert floats.x.dtype == np.uint8
+    rounded = arrays.load(path=npy(tmp_path, np.array([[[0.4, 0.6, 254.6]]]) / 255))
+    assert rounded.x.ravel().tolist() == [0, 1, 255]
 
 
 def test_vectors_of_an_array(tmp_path):

@@ -49,7 +49,8 @@ class _Idx:
         }
 
     def _split_generators(self, dl_manager):
-        files = dl_manager.download(self.urls())
+        # One at a time: after a failure, TFDS would leave the others running.
+        files = {name: dl_manager.download(url) for name, url in self.urls().items()}
         return {
             split: self._generate_examples(
                 files[f"{prefix}-images-idx3-ubyte.gz"],
@@ -141,7 +142,9 @@ def prepare(name: str, data_dir: Path) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
         print(f"preparing {name} in {data_dir}, once", file=sys.stderr, flush=True)
         tfds.display_progress_bar(sys.stderr.isatty())
-        with tempfile.TemporaryDirectory(prefix="downloads.", dir=data_dir) as folder:
+        with tempfile.TemporaryDirectory(
+            prefix="downloads.", dir=data_dir, ignore_cleanup_errors=True
+        ) as folder:
             _download_and_prepare(builder, folder)
     except NonMatchingChecksumError as error:
         raise UsageError(

@@ -40,8 +40,9 @@ def load(
     splits = _splits(folder)
     name = split_name(split, splits)
     examples, size = splits[name]
+    chosen = split_range(split, examples)  # refuses a wrong range before decoding
     if size > CACHE_LIMIT:
-        source = _read(folder, name, split_range(split, examples))
+        source = _read(folder, name, chosen)
     else:
         key = f"{folder.parent.name}-{folder.name}-{name}"
         source = select(cached(folder, key, lambda: _read(folder, name)), split)
@@ -108,7 +109,10 @@ def _splits(folder: Path) -> dict[str, tuple[int, int]]:
             + ("start again" if name in AUTOMATIC else f"run: {_command(name)}")
         )
     return {
-        part["name"]: (sum(map(int, part["shardLengths"])), int(part["numBytes"]))
+        part["name"]: (
+            sum(map(int, part.get("shardLengths", ()))),
+            int(part.get("numBytes", 0)),
+        )
         for part in info["splits"]
     }
 
@@ -193,7 +197,7 @@ def _features(info) -> tuple[str, str | None]:
         )
     if len(labels) > 1:  # such as CIFAR-100's superclasses
         labels = [name for name in labels if name in (info.supervised_keys or ())]
-    return images[0], labels[0] if len(labels) == 1 else None
+    return images[0], labels[0] if labels else None
 
 
 def _decode(data: bytes) -> np.ndarray:

@@ -162,9 +162,11 @@ class ConvTranspose(nn.Module):
 
 def _maximum(pieces):
     """Elementwise maximum; the first of equal pieces gets the gradient, NaNs stay."""
-    return functools.reduce(
-        lambda a, b: jnp.where((a >= b) | jnp.isnan(a), a, b), pieces
-    )
+
+    def greater(a, b):
+        return jnp.where((a >= b) | jnp.isnan(a), a, b)
+
+    return functools.reduce(greater, pieces)
 
 
 def _pool(x, size, stride, combine):
@@ -207,7 +209,6 @@ def batch_norm(x, train):
 
 
 def activation(name):
-    """The activation called `name`."""
     if name not in ACTIVATIONS:
         raise UsageError(f"activation {name!r}; accepted are {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]

@@ -43,12 +43,13 @@ class Generator(nn.Module):
         kernel = layers.uniform_or_glorot(self.initializer, self.init_range)
         for width, name in zip(self.widths, self.activations, strict=True):
             z = layers.activation(name)(nn.Dense(width, kernel_init=kernel)(z))
+        marginal = self.marginal_bias and self.is_initializing()  # apply has no mean
         x = nn.Dense(
             math.prod(self.shape),
             kernel_init=layers.uniform_or_glorot(
                 self.initializer, self.output_init_range
             ),
-            bias_init=layers.output_bias(self.marginal_bias, self.output, self.mean),
+            bias_init=layers.output_bias(marginal, self.output, self.mean),
         )(z)
         return layers.activation(self.output)(x).reshape(len(z), *self.shape)
 

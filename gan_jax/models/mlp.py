@@ -25,7 +25,8 @@ class Generator(nn.Module):
     def __call__(self, z, *, train=False):
         for width in self.widths:
             z = nn.relu(nn.Dense(width)(z))
-        bias = layers.output_bias(self.marginal_bias, self.output, self.mean)
+        marginal = self.marginal_bias and self.is_initializing()  # apply has no mean
+        bias = layers.output_bias(marginal, self.output, self.mean)
         x = nn.Dense(math.prod(self.shape), bias_init=bias)(z)
         return layers.activation(self.output)(x).reshape(len(z), *self.shape)
 

@@ -1,0 +1,12 @@
+"""MNIST with a small convolutional GAN and the non-saturating loss.
+
+python -m gan_jax.main --config=experiments/mnist_dcgan.py
+"""
+
+from . import mnist_lsgan
+
+
+def get_config():
+    config = mnist_lsgan.get_config()
+    config.loss = dict(name="non_saturating")
+    return config
