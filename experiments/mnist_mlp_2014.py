@@ -3,9 +3,9 @@
     python -m gan_jax.main --config=experiments/mnist_mlp_2014.py
 
 Simultaneous updates on shared latents and dropout masks, the mean of D's two terms,
-uniform latents of unit variance, uniform initial weights, the logit of the mean digit as
-the output's bias, momentum from 0.5 to 0.7 and a falling learning rate. The original has
-no last step.
+uniform latents of unit variance, uniform initial weights, the logit of the mean digit
+as the output's bias, momentum from 0.5 to 0.7 and a falling learning rate. The original
+has no last step.
 """
 
 from . import default

@@ -5,6 +5,7 @@ checksum for every leaf (a flipped bit would load silently), and falling back to
 checkpoint before when the newest is damaged.
 """
 
+import shutil
 import sys
 import zlib
 from pathlib import Path
@@ -22,10 +23,16 @@ _KEEP = 3
 class Checkpoints:
     """Writes checkpoints under `root`, keeping the newest few.
 
+    step: where the run goes on; checkpoints of later steps, which `restore` found
+          damaged, are moved out of the way to `root`-damaged
+
     Use as a context manager: leaving it waits for what is still being written.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, step: int):
+        for saved in saved_steps(root):
+            if saved > step:
+                _move_away(root, saved)
         self._latest = max(saved_steps(root), default=None)
         self._orbax = ocp.training.Checkpointer(
             str(root.absolute()),
@@ -65,6 +72,14 @@ def saved_steps(root: Path) -> list[int]:
     if not root.is_dir():
         return []
     return sorted(int(path.name) for path in root.iterdir() if path.name.isdigit())
+
+
+def _move_away(root: Path, step: int) -> None:
+    folder = root.with_name(f"{root.name}-damaged")
+    folder.mkdir(exist_ok=True)
+    target = folder / str(step)
+    shutil.rmtree(target, ignore_errors=True)  # of an earlier time
+    (root / str(step)).rename(target)
 
 
 def restore(root: Path, like, step: int | None = None):

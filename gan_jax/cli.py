@@ -11,7 +11,7 @@ from gan_jax.errors import DivergedError, Interrupted, UsageError
 def run(command: Callable[[list[str]], None], argv: list[str] | None = None) -> int:
     """Runs command(arguments) and returns the exit status of the process.
 
-    0 done, 2 usage or configuration, 3 diverged, 128 + signal when interrupted; whatever
+    0 done, 2 usage or configuration, 3 diverged, 128 + signal when interrupted; what
     else is raised is a bug and keeps its traceback.
     """
     try:
@@ -34,7 +34,7 @@ def new_flags() -> flags.FlagValues:
 
 
 def parse(values: flags.FlagValues, arguments: list[str]) -> None:
-    """Reads the arguments of a command line; raises UsageError for what is not a flag."""
+    """Reads a command line into the flags; raises UsageError for what is none."""
     try:
         rest = values(["gan_jax", *arguments])[1:]
     except flags.Error as error:

@@ -15,7 +15,7 @@ import ml_collections
 
 from gan_jax import build
 from gan_jax.errors import UsageError
-from gan_jax.validation import keyword_types, parse, plain_type
+from gan_jax.validation import FIELDS, keyword_types, parse
 
 # Fields that may change when a run goes on in its work directory.
 FREE_FIELDS = (
@@ -67,14 +67,17 @@ def load_experiment(path: str):
         if get_config is None:
             raise UsageError(f"config file {path} defines no get_config()")
         config = get_config()
+        if not isinstance(config, ml_collections.ConfigDict):
+            raise UsageError(
+                f"config file {path}: get_config() must return a ConfigDict"
+            )
+        config = from_json(to_json(config))  # as it will be read from its record
     except UsageError:
         raise
     except Exception as error:  # whatever the user's file raises is the user's to mend
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise UsageError(f"config file {path}: {what}") from error
-    if not isinstance(config, ml_collections.ConfigDict):
-        raise UsageError(f"config file {path}: get_config() must return a ConfigDict")
-    return config.lock(), module.__doc__ or ""
+    return config, module.__doc__ or ""
 
 
 def override(config, changes: list[tuple[str, str]]) -> None:
@@ -100,15 +103,13 @@ def override(config, changes: list[tuple[str, str]]) -> None:
                         f"has no keyword {key!r}; {build.nearest(key, accepted)}"
                     )
                 config[entry][key] = parse(f"config.{field}", text, accepted[key])
-            elif key or field not in config or field in build.ENTRIES:
+            elif field not in FIELDS:
                 raise UsageError(
                     f"unknown field config.{field}; "
                     f"{build.nearest(field, list(fields(config)))}"
                 )
             else:
-                config[field] = parse(
-                    f"config.{field}", text, plain_type(config[field])
-                )
+                config[field] = parse(f"config.{field}", text, FIELDS[field])
 
 
 def fields(config) -> dict[str, object]:

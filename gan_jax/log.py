@@ -137,6 +137,10 @@ class Progress:
     def __exit__(self, *error):
         self._bar.close()
 
+    def compiled(self, step: int) -> None:
+        """The first step is over: what it took is compilation, not training."""
+        self._step, self._time = step, time.monotonic()
+
     @contextlib.contextmanager
     def pause(self):
         """Time spent in here, on pictures and checkpoints, is not training."""

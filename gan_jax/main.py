@@ -77,7 +77,7 @@ def _split_off_changes(arguments):
 
 
 def _unseen_accelerator(platform):
-    """A line of advice where there is a GPU or TPU that this JAX cannot use, or None."""
+    """Advice where there is a GPU or TPU that this JAX cannot use, else None."""
     present = {
         "NVIDIA GPU": ("cuda", shutil.which("nvidia-smi")),
         "TPU": ("tpu", Path("/dev/accel0").exists()),

@@ -54,11 +54,11 @@ def write_image(path: Path, picture: np.ndarray) -> None:
     Image.fromarray(picture).save(path)
 
 
-def write_animation(path: Path, frames, seconds: float = 8.0) -> None:
+def write_animation(path: Path, frames, rest: bool = True) -> None:
     """Writes pictures, or files of pictures, as an animated GIF or WebP.
 
-    At most 200 frames, evenly chosen with the first and the last; it lasts `seconds`
-    (less if there are few frames) and rests on the last one.
+    At most 200 frames, evenly chosen with the first and the last, in at most 8 seconds;
+    with `rest` it stays on the last one for a while.
     """
     frames = list(frames)
     chosen = np.linspace(0, len(frames) - 1, min(len(frames), _MAX_FRAMES))
@@ -69,8 +69,8 @@ def write_animation(path: Path, frames, seconds: float = 8.0) -> None:
             Image.open(frame) if isinstance(frame, Path) else Image.fromarray(frame)
         )
         images.append(opened.convert("RGB"))
-    duration = min(200, int(1000 * seconds / len(images)))
-    durations = [duration] * (len(images) - 1) + [max(duration, 1500)]
+    duration = min(200, 8000 // len(images))  # milliseconds a frame
+    durations = [duration] * (len(images) - 1) + [1500 if rest else duration]
     images[0].save(
         path, save_all=True, append_images=images[1:], duration=durations, loop=0
     )

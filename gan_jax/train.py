@@ -50,10 +50,8 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
         write_record(workdir, config, experiment, dataset.info)
         _announce(config, dataset, state, workdir, resumes)
         if int(state.step) >= config.steps:
-            say(
-                f"already trained to step {int(state.step):,}; a larger --config.steps "
-                "trains on"
-            )
+            done = f"already trained to step {int(state.step):,}"
+            say(f"{done}; a larger --config.steps trains on")
             return state
         return _loop(config, workdir, dataset, built, state)
 
@@ -80,7 +78,7 @@ def _loop(config, workdir, dataset, built, state):
     held_out = make_held_out(built, dataset, held_out_key)
     start = int(state.step)
     with (
-        Checkpoints(workdir / "checkpoints") as checkpoints,
+        Checkpoints(workdir / "checkpoints", start) as checkpoints,
         MetricLog(workdir, start) as log,
         Album(workdir, start) as album,
         Progress(start, config.steps, config.batch_size * config.d_steps) as progress,
@@ -91,8 +89,12 @@ def _loop(config, workdir, dataset, built, state):
         unchecked = []
         for step in range(start + 1, config.steps + 1):
             state, metrics = dispatch(state, step - 1)
+            if step == start + 1:
+                jax.block_until_ready(metrics)
+                progress.compiled(step)
             unchecked.append((step, metrics))
-            last = step == config.steps or signals.received is not None
+            signal = signals.received  # asked once: it may come at any time
+            last = step == config.steps or signal is not None
             logs = step % config.log_every == 0
             validates = held_out is not None and step % config.validate_every == 0
             paints = step % config.sample_every == 0 or step == config.steps
@@ -114,9 +116,9 @@ def _loop(config, workdir, dataset, built, state):
                     _require_finite(state, checkpoints)
                     checkpoints.save(state)
                     write_curves(workdir, built.loss)
-            if signals.received is not None:
+            if signal is not None:
                 raise Interrupted(
-                    signals.received,
+                    signal,
                     f"interrupted and saved at step {step:,}; the same command goes on",
                 )
     say(f"done: {config.steps:,} steps, in {workdir}")

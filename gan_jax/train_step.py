@@ -25,8 +25,8 @@ def play(name, tx, loss, player: Player, opponent: Player, numbers, batch, key):
     params = optax.apply_updates(player.params, updates)
     metrics |= {
         "loss": value,
-        "grad_norm": optax.global_norm(grads),
-        "update_norm": optax.global_norm(updates),
+        "grad_norm": optax.tree.norm(grads),
+        "update_norm": optax.tree.norm(updates),
     }
     return Player(params, stats, opt_state), {
         f"{name}_{k}": metrics[k] for k in metrics

@@ -18,7 +18,13 @@ _COUNTS = (
     "sample_every",
     "checkpoint_every",
 )
-_TURNS = ("alternating", "simultaneous")
+# the fields of a config beside its entries, and their types
+FIELDS = dict.fromkeys(_COUNTS, int) | {
+    "seed": int,
+    "turns": typing.Literal["alternating", "simultaneous"],
+    "ema_decay": float,
+    "sample_grid": tuple[int, ...],
+}
 # what a number of this name may be, wherever it stands
 _RANGES = {
     "learning_rate": (lambda x: x > 0, "must be positive"),
@@ -42,56 +48,74 @@ _RANGES = {
 
 def validate(config) -> None:
     """Refuses, with everything that is wrong, a config that no run could be made of."""
-    problems = []
-    for entry in build.ENTRIES:
-        problems += _entry_problems(entry, config[entry])
-    for name, value in config.items():
-        spec = value.items() if name in build.ENTRIES else [("", value)]
-        for key, item in spec:
-            field = f"{name}.{key}" if key else name
-            in_range, message = _RANGES.get(key or name, (lambda x: True, ""))
-            if not in_range(item):
-                problems.append(f"config.{field}={item}: {message}")
-    if config.turns not in _TURNS:
-        problems.append(
-            f"config.turns={config.turns}: {build.nearest(config.turns, _TURNS)}"
-        )
-    if config.turns == "simultaneous" and (config.d_steps, config.g_steps) != (1, 1):
-        problems.append("config.turns=simultaneous needs d_steps=1 and g_steps=1")
+    accepted = [*FIELDS, *build.ENTRIES]
+    problems = [f"config.{name} is missing" for name in accepted if name not in config]
+    problems += [
+        f"unknown field config.{name}; {build.nearest(name, accepted)}"
+        for name in config
+        if name not in accepted
+    ]
+    if not problems:
+        for name, kind in FIELDS.items():
+            problems += _value_problems(name, config[name], kind)
+        for entry in build.ENTRIES:
+            problems += _entry_problems(entry, config[entry])
+    if not problems and config.turns == "simultaneous":
+        if (config.d_steps, config.g_steps) != (1, 1):
+            problems.append("config.turns=simultaneous needs d_steps=1 and g_steps=1")
     if problems:
         raise UsageError("; ".join(problems))
 
 
 def _entry_problems(entry, spec):
-    """Unknown and missing keywords of one entry."""
+    """What is wrong with the name and the keywords of one entry."""
+    if "name" not in spec:
+        return [f"config.{entry}.name is missing"]
     try:
         accepted = keyword_types(entry, spec.name)
     except UsageError as error:
         return [str(error)]
-    given = [key for key in spec if key != "name"]
-    unknown = [
-        f"config.{entry}.{key}: {entry} {spec.name} has no such keyword; "
-        f"{build.nearest(key, accepted)}"
-        for key in given
-        if key not in accepted
-    ]
+    problems = []
+    for key, value in spec.items():
+        if key in accepted:
+            problems += _value_problems(f"{entry}.{key}", value, accepted[key])
+        elif key != "name":
+            problems.append(
+                f"config.{entry}.{key}: {entry} {spec.name} has no such keyword; "
+                f"{build.nearest(key, accepted)}"
+            )
     parameters = build.keywords(build.resolve(entry, spec.name))
-    missing = [
+    return problems + [
         f"{entry} {spec.name} needs --config.{entry}.{key}="
         for key, parameter in parameters.items()
-        if parameter.default is inspect.Parameter.empty and key not in given
+        if parameter.default is inspect.Parameter.empty and key not in spec
     ]
-    return unknown + missing
+
+
+def _value_problems(field, value, kind):
+    """What is wrong with the value of one field: its type, or its range."""
+    if not _fits(value, kind):
+        return [f"config.{field}={value!r}: expected {_describe(kind)}"]
+    in_range, message = _RANGES.get(field.rpartition(".")[2], (lambda x: True, ""))
+    ok = value is None or in_range(value)
+    return [] if ok else [f"config.{field}={value}: {message}"]
 
 
 def keyword_types(entry: str, name: str) -> dict[str, object]:
     """The keywords that an entry of this name accepts, each with its type."""
     accepted = {}
     for function in build.signatures(entry, name):
-        hints = typing.get_type_hints(function)
+        hints = _hints(function)
         for key, parameter in build.keywords(function).items():
             accepted[key] = _keyword_type(hints.get(key), parameter.default)
     return accepted
+
+
+def _hints(function):
+    try:
+        return typing.get_type_hints(function)
+    except NameError:  # some of optax's types exist for type checkers alone
+        return {}
 
 
 def _keyword_type(hint, default):
@@ -103,9 +127,6 @@ def _keyword_type(hint, default):
         return hint
     # optax annotates its numbers with wide unions: there the default tells
     return type(default) if isinstance(default, _PLAIN) else float
-
-
-_PLAIN = (bool, int, float, str)
 
 
 def plain_type(value):

@@ -69,7 +69,7 @@ COUNTS = {
         ),
         (
             dense(100, 8000, 8000) + 25 * 80 * 3 + 3072,
-            12_416 + 131_136 + 307_584 + dense(3072, 2500) + dense(500, 1),
+            12_352 + 131_136 + 307_584 + dense(3072, 2500) + dense(500, 1),
         ),
     ),
     # two numbers a unit for batch norm
@@ -441,11 +441,10 @@ def test_the_smallest_images_are_judged(discriminator, shape):
     assert params["Dense_0"]["kernel"].shape[0] > 0
 
 
-@pytest.mark.parametrize("name", ["dcgan_mnist", "dcgan"])
-def test_a_population_s_row_equals_its_single_run(name):
+def test_a_population_s_row_equals_its_single_run():
     """Gradients of both players, vmapped over parameters, equal one by one."""
     shape = (16, 16, 1)
-    (generator, _), (discriminator, _) = small(name, shape)
+    (generator, _), (discriminator, _) = small("dcgan", shape)
     z, x = normal(3, 10), normal(3, *shape)
     keys = jax.random.split(KEY, 2)
 

@@ -26,12 +26,8 @@ from jax import lax
 
 from gan_jax.errors import UsageError
 
-ACTIVATIONS = {
-    "relu": nn.relu,
-    "sigmoid": nn.sigmoid,
-    "tanh": jnp.tanh,
-    "linear": lambda x: x,
-}
+ACTIVATIONS = {"relu": nn.relu, "sigmoid": nn.sigmoid, "tanh": nn.tanh}
+ACTIVATIONS["linear"] = lambda x: x
 
 
 class Window(NamedTuple):
@@ -209,6 +205,7 @@ def batch_norm(x, train):
 
 
 def activation(name):
+    """The activation called `name`; raises UsageError for an unknown one."""
     if name not in ACTIVATIONS:
         raise UsageError(f"activation {name!r}; accepted are {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
