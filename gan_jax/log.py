@@ -151,12 +151,14 @@ class Progress:
     def update(self, step: int, metrics: dict[str, float]) -> None:
         """Shows the metrics of `step`, the rate since the last call, the time left."""
         now = time.monotonic()
-        rate = (step - self._step) / max(now - self._time, 1e-9)
-        self._step, self._time = step, now
         shown = [f"{label} {metrics[key]:.3f}" for key, label in _SHOWN.items()]
-        left = tqdm.format_interval((self._total - step) / rate)
-        rates = [f"{rate:.3g} steps/s", f"{rate * self._images_per_step:,.0f} images/s"]
-        text = "  ".join([*shown, *rates, f"{left} left"])
+        if step > self._step:  # the first step tells no rate
+            rate = (step - self._step) / max(now - self._time, 1e-9)
+            left = tqdm.format_interval((self._total - step) / rate)
+            images = rate * self._images_per_step
+            shown += [f"{rate:.3g} steps/s", f"{images:,.0f} images/s", f"{left} left"]
+        self._step, self._time = step, now
+        text = "  ".join(shown)
         self._bar.update(step - self._bar.n)
         self._bar.set_description_str(text)
         due = now - self._printed >= _SECONDS_BETWEEN_LINES or step == self._total

@@ -1,4 +1,4 @@
-"""Draws from a trained run: python -m gan_jax.sample --workdir=runs/digits --out=grid.png
+"""Draws from a trained run: python -m gan_jax.sample --workdir=RUN --out=grid.png
 
 A picture (.png, .jpg, ...) shows the samples as a grid, arrays (.npz) hold them as x,
 uint8 [n, h, w, c], with their latents z; --interpolate writes a walk through the latent

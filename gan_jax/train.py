@@ -57,14 +57,15 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
 
 
 def _announce(config, dataset, state, workdir, resumes):
-    def count(params):
-        return f"{sum(leaf.size for leaf in jax.tree.leaves(params)):,}"
+    def parameters(player):
+        size = sum(leaf.size for leaf in jax.tree.leaves(player.params))
+        return f"{size:,} parameters"
 
     shape = "x".join(map(str, dataset.info["shape"]))
     say(f"data: {config.data.name}, {dataset.size:,} examples of {shape}")
     say(
-        f"generator: {config.generator.name}, {count(state.g.params)} parameters; "
-        f"discriminator: {config.discriminator.name}, {count(state.d.params)} parameters"
+        f"generator: {config.generator.name}, {parameters(state.g)}; "
+        f"discriminator: {config.discriminator.name}, {parameters(state.d)}"
     )
     how = f"resumes from step {int(state.step):,}" if resumes else "starts fresh"
     say(f"work directory: {workdir}, {how}")
@@ -105,6 +106,8 @@ def _loop(config, workdir, dataset, built, state):
             if logs:
                 progress.update(step, metrics)
             with progress.pause():
+                if validates or paints or saves:
+                    _require_finite(state, checkpoints)
                 row = (metrics if logs else {}) | (held_out(state) if validates else {})
                 if row:
                     log.write(step, row)
@@ -113,7 +116,6 @@ def _loop(config, workdir, dataset, built, state):
                     album.add(step, picture)
                     log.add_picture(step, picture)
                 if saves:
-                    _require_finite(state, checkpoints)
                     checkpoints.save(state)
                     write_curves(workdir, built.loss)
             if signal is not None:

@@ -60,11 +60,10 @@ def validate(config) -> None:
             problems += _value_problems(name, config[name], kind)
         for entry in build.ENTRIES:
             problems += _entry_problems(entry, config[entry])
-    if not problems and config.turns == "simultaneous":
-        if (config.d_steps, config.g_steps) != (1, 1):
-            problems.append("config.turns=simultaneous needs d_steps=1 and g_steps=1")
     if problems:
         raise UsageError("; ".join(problems))
+    if config.turns == "simultaneous" and (config.d_steps, config.g_steps) != (1, 1):
+        raise UsageError("config.turns=simultaneous needs d_steps=1 and g_steps=1")
 
 
 def _entry_problems(entry, spec):
@@ -126,14 +125,23 @@ def _keyword_type(hint, default):
     if optional and arguments[0] in _PLAIN:
         return hint
     # optax annotates its numbers with wide unions: there the default tells
-    return type(default) if isinstance(default, _PLAIN) else float
+    if isinstance(default, _PLAIN):
+        return type(default)
+    return float | None if default is None else float
 
 
-def plain_type(value):
-    """The type of a config's own field, told by its value."""
-    if isinstance(value, tuple):
-        return tuple[type(value[0]) if value else str, ...]
-    return type(value)
+def _fits(value, kind):
+    """Whether a value is of a type; an integer will do for a number."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(x, arguments[0]) for x in value)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin is not None:  # a plain type or None
+        return value is None or _fits(value, arguments[0])
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is kind
 
 
 def parse(field: str, text: str, kind) -> object:
@@ -172,7 +180,8 @@ def _convert(text, kind):
 def _describe(kind):
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple:
-        return f"{_describe(arguments[0])}s separated by commas".removeprefix("a ")
+        _, noun = _describe(arguments[0]).split()  # without its article
+        return f"{noun}s separated by commas"
     if origin is typing.Literal:
         return " or ".join(arguments)
     if origin is not None:

@@ -1,0 +1,221 @@
+"""Checkpoints: whole states come back whole, and damage is noticed."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gan_jax
+from gan_jax import checkpoint
+from gan_jax.checkpoint import Checkpoints, restore, saved_steps
+from gan_jax.errors import UsageError
+from gan_jax.state import Player, TrainState
+
+
+def state_of(step, value=1.0):
+    """A state with every kind of leaf that a run has."""
+    noise = jax.random.normal(jax.random.key(0), (64, 64))
+
+    def player(x):
+        params = {"kernel": x * noise, "bias": jnp.arange(3.0)}
+        stats = {"batch_stats": {"mean": jnp.full(3, x)}}
+        return Player(params, stats, (jnp.int32(step), {"mu": jnp.full(3, x)}))
+
+    return TrainState(
+        step=jnp.int32(step),
+        key=jax.random.key(7),
+        d=player(value),
+        g=player(-value),
+        g_ema=({"kernel": jnp.full((2, 2), value)}, {}),
+        hparams={"d": {"learning_rate": jnp.float32(0.1)}},
+    )
+
+
+def save(root, *states, step=0):
+    with Checkpoints(root, step) as checkpoints:
+        for state in states:
+            checkpoints.save(state)
+
+
+def assert_equal(one, other):
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        assert a.dtype == b.dtype
+        if jnp.issubdtype(a.dtype, jax.dtypes.prng_key):
+            a, b = map(jax.random.key_data, (a, b))
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "checkpoints"
+
+
+def damage(root, step):
+    """Flips one bit in the middle of the biggest file of a checkpoint."""
+    files = (path for path in (root / str(step)).rglob("*") if path.is_file())
+    biggest = max(files, key=lambda path: path.stat().st_size)
+    content = bytearray(biggest.read_bytes())
+    content[len(content) // 2] ^= 1
+    biggest.write_bytes(content)
+
+
+def test_a_state_comes_back_as_it_was(root):
+    state = state_of(5)
+    save(root, state)
+    like = jax.eval_shape(lambda: state_of(0))
+    assert_equal(restore(root, like), state)
+    assert_equal(restore(root, state_of(0, 9.0)), state)
+
+
+def test_the_average_may_be_off(root):
+    state = state_of(5).replace(g_ema=None)
+    save(root, state)
+    assert restore(root, state).g_ema is None
+    assert_equal(restore(root, state), state)
+
+
+def test_the_newest_three_are_kept(root):
+    save(root, *map(state_of, (1, 2, 3, 4, 5)))
+    assert saved_steps(root) == [3, 4, 5]
+    assert int(restore(root, state_of(0)).step) == 5
+    assert int(restore(root, state_of(0), step=4).step) == 4
+    with pytest.raises(UsageError, match="no checkpoint of step 2 .*: 3, 4, 5"):
+        restore(root, state_of(0), step=2)
+
+
+def test_a_saved_state_may_be_overwritten_at_once(root):
+    """The training step takes over the buffers of the state that was just saved."""
+    state = state_of(1)
+    step = jax.jit(
+        lambda s: jax.tree.map(lambda x: x + 1, s.replace(key=None)),
+        donate_argnums=0,
+    )
+    expected = state_of(1)
+    with Checkpoints(root, 0) as checkpoints:
+        checkpoints.save(state)
+        step(state)
+        assert state.d.params["kernel"].is_deleted()
+        assert checkpoints.latest == 1
+    assert_equal(restore(root, expected), expected)
+
+
+def test_a_step_is_saved_once(root):
+    save(root, state_of(3, 1.0))
+    save(root, state_of(3, 2.0), step=3)
+    assert_equal(restore(root, state_of(0)), state_of(3, 1.0))
+
+
+def test_there_is_no_latest_before_the_first(root):
+    with Checkpoints(root, 0) as checkpoints:
+        assert checkpoints.latest is None
+        checkpoints.save(state_of(2))
+        assert checkpoints.latest == 2
+    with Checkpoints(root, 2) as checkpoints:
+        assert checkpoints.latest == 2
+
+
+@pytest.mark.parametrize("leaf", ["kernel", "key", "step"])
+def test_a_leaf_that_differs_from_its_checksum_is_damage(root, leaf, monkeypatch):
+    """Orbax loads whatever the disk holds: here another state than that promised."""
+    state = state_of(5)
+    changed = {
+        "kernel": state.replace(d=state_of(5, 1.0000001).d),
+        "key": state.replace(key=jax.random.key(8)),
+        "step": state.replace(step=jnp.int32(6)),
+    }[leaf]
+    checksums = checkpoint._checksums(state)
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "_checksums", lambda tree: checksums)
+        save(root, changed)
+    with pytest.raises(UsageError, match="no checkpoint in .* can be read"):
+        restore(root, state)
+
+
+def test_one_flipped_bit_falls_back_to_the_checkpoint_before(root, capsys):
+    save(root, *map(state_of, (1, 2)))
+    damage(root, 2)
+    assert_equal(restore(root, state_of(0)), state_of(1))
+    said = capsys.readouterr().err
+    assert said.startswith("checkpoint 2 is damaged (")
+    assert said.count("\n") == 1
+    assert saved_steps(root) == [1, 2]  # reading changes nothing
+    with pytest.raises(UsageError, match="can be read"):
+        restore(root, state_of(0), step=2)
+
+
+def test_a_damaged_checkpoint_makes_way_for_a_whole_one_of_its_step(root):
+    for _ in range(2):  # the second time there is one in the way of the first
+        save(root, *map(state_of, (1, 2)), step=1)
+        damage(root, 2)
+    with Checkpoints(root, 1) as checkpoints:
+        assert checkpoints.latest in (None, 1)
+        checkpoints.save(state_of(2))
+    assert saved_steps(root) == [1, 2]
+    assert_equal(restore(root, state_of(0)), state_of(2))
+    assert saved_steps(root.with_name("checkpoints-damaged")) == [2]
+
+
+def test_without_a_whole_checkpoint_nothing_is_restored(root):
+    save(root, *map(state_of, (1, 2)))
+    damage(root, 1)
+    damage(root, 2)
+    with pytest.raises(UsageError, match="no checkpoint in .* can be read"):
+        restore(root, state_of(0))
+    assert saved_steps(root) == [1, 2]
+
+
+def test_unfinished_checkpoints_do_not_count(root):
+    save(root, state_of(1))
+    (root / "2.orbax-checkpoint-tmp").mkdir()
+    assert saved_steps(root) == [1]
+    assert saved_steps(root / "nowhere") == []
+
+
+# In a run
+
+
+FLAGS = (
+    "--config.steps=12",
+    "--config.log_every=1",
+    "--config.checkpoint_every=6",
+    "--config.sample_every=100",
+)
+
+
+def test_a_run_with_a_damaged_checkpoint_ends_as_if_it_were_whole(gan, small, tmp_path):
+    flags = (*small, *FLAGS, f"--workdir={tmp_path}/run")
+    checkpoints = tmp_path / "run" / "checkpoints"
+    assert gan(*flags).status == 0
+    logged = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    crcs = crc_of(checkpoints, 12)
+    damage(checkpoints, 12)
+    outcome = gan(*flags)
+    assert outcome.status == 0
+    assert "checkpoint 12 is damaged" in outcome.err
+    assert "resumes from step 6" in outcome.err
+    assert crc_of(checkpoints, 12) == crcs
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == logged
+    assert saved_steps(checkpoints) == [6, 12]
+    assert saved_steps(tmp_path / "run" / "checkpoints-damaged") == [12]
+    assert "already trained to step 12" in gan(*flags).err
+
+
+def crc_of(checkpoints, step):
+    """The checksums of the leaves of a checkpoint that can be loaded."""
+    return checkpoint._checksums(gan_jax.load(checkpoints.parent, step).state)
+
+
+def test_a_run_without_a_whole_checkpoint_is_not_begun_anew(gan, small, tmp_path):
+    flags = (*small, *FLAGS, f"--workdir={tmp_path}/run")
+    checkpoints = tmp_path / "run" / "checkpoints"
+    assert gan(*flags).status == 0
+    logged = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    for step in saved_steps(checkpoints):
+        damage(checkpoints, step)
+    outcome = gan(*flags, "--config.steps=20")
+    assert outcome.status == 2
+    assert "no checkpoint in" in outcome.error
+    assert "can be read" in outcome.error
+    assert saved_steps(checkpoints) == [6, 12]
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == logged

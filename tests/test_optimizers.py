@@ -1,0 +1,110 @@
+"""Optimizers with traced numbers, their constraints, and the schedules of 2014."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax import constraints, schedules
+from gan_jax.optimizers import optimizer
+
+
+def test_numbers_are_data_to_the_optimizer():
+    """Traced learning rates and betas give what optax gives with constants."""
+    tx = optimizer("adam", {"nesterov": False}, constraints.none)
+    params = {"w": jnp.array([1.0, -2.0])}
+    grads = {"w": jnp.array([0.3, 0.1])}
+
+    @jax.jit
+    def two_updates(numbers):
+        state = tx(numbers).init(params)
+        _, state = tx(numbers).update(grads, state, params)
+        return tx(numbers).update(grads, state, params)[0]["w"]
+
+    for rate, b1 in ((0.1, 0.5), (0.01, 0.9)):
+        numbers = {"learning_rate": rate, "b1": b1, "constraint": {}}
+        plain = optax.adam(rate, b1=b1)
+        state = plain.init(params)
+        _, state = plain.update(grads, state, params)
+        expected = plain.update(grads, state, params)[0]["w"]
+        np.testing.assert_allclose(two_updates(numbers), expected, rtol=1e-5)
+    assert two_updates._cache_size() == 1
+
+
+def test_optimistic_adam_is_the_textbook_algorithm():
+    """Daskalakis et al. (2018), Algorithm 1: w -= lr (2 u_t - u_{t-1}), u being Adam's
+    bias-corrected direction."""
+    lr, b1, b2, eps = 0.1, 0.5, 0.9, 1e-8
+    tx = optimizer("optimistic_adam_v2", {"nesterov": False}, constraints.none)(
+        {"learning_rate": lr, "b1": b1, "b2": b2, "constraint": {}}
+    )
+    w, state = jnp.array([0.5]), tx.init(jnp.array([0.5]))
+    by_hand, m, v, last = 0.5, 0.0, 0.0, None
+    for t, grad in enumerate([0.3, -0.2, 0.5, 0.1], start=1):
+        updates, state = tx.update(jnp.array([grad]), state, w)
+        w = optax.apply_updates(w, updates)
+        m, v = b1 * m + (1 - b1) * grad, b2 * v + (1 - b2) * grad**2
+        u = (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps)
+        by_hand -= lr * (2 * u - (u if last is None else last))
+        last = u
+        np.testing.assert_allclose(w, by_hand, rtol=1e-5)
+
+
+def test_clip_keeps_every_parameter_within_its_limit():
+    tx = optimizer("sgd", {}, constraints.clip)
+    tx = tx({"learning_rate": 1.0, "constraint": {"limit": 0.1}})
+    params = {"a": jnp.array([0.05, -0.05]), "b": jnp.array([[0.02]])}
+    grads = {"a": jnp.array([-1.0, 1.0]), "b": jnp.array([[0.01]])}
+    updates, _ = tx.update(grads, tx.init(params), params)
+    after = optax.apply_updates(params, updates)
+    np.testing.assert_allclose(after["a"], [0.1, -0.1], rtol=1e-6)
+    np.testing.assert_allclose(after["b"], [[0.01]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (2, 2, 4, 3)])
+def test_max_column_norm_bounds_the_weights_into_each_unit(shape):
+    tx = constraints.max_column_norm(limit=1.5)
+    kernel = jax.random.normal(jax.random.key(0), shape) * jnp.array([0.01, 1.0, 10.0])
+    params = {"kernel": kernel, "bias": jnp.full((3,), 9.0)}
+    updates, _ = tx.update(
+        jax.tree.map(jnp.zeros_like, params), tx.init(params), params
+    )
+    after = optax.apply_updates(params, updates)
+    before = np.linalg.norm(kernel.reshape(-1, 3), axis=0)
+    norms = np.linalg.norm(after["kernel"].reshape(-1, 3), axis=0)
+    np.testing.assert_allclose(norms, np.minimum(before, 1.5), rtol=1e-5)
+    assert before[0] < 1.5 < before[2]
+    np.testing.assert_array_equal(after["bias"], params["bias"])
+
+
+def numbers_at(step, **keywords):
+    hparams = {p: {"learning_rate": 0.1, "momentum": 0.5} for p in "dg"}
+    return schedules.goodfellow_2014(**keywords)(hparams, jnp.int32(step))
+
+
+def test_the_learning_rate_of_2014_falls_with_every_update():
+    for step in (0, 1, 1000, 1_000_000):
+        exact = max(0.1 / 1.000004 ** np.float64(step), 1e-6)
+        for player in "dg":
+            rate = numbers_at(step)[player]["learning_rate"]
+            np.testing.assert_allclose(rate, exact, rtol=1e-4)
+    np.testing.assert_allclose(numbers_at(4_000_000)["d"]["learning_rate"], 1e-6)
+
+
+def test_the_momentum_of_2014_grows_with_the_epoch():
+    """alpha = (epoch - 1) / 249 for the epochs 1, 2, ..., 250; then it stays."""
+    for step, momentum in (
+        (0, 0.5),
+        (499, 0.5),
+        (500, 0.5 + 0.2 / 249),
+        (249 * 500, 0.7),
+        (10**6, 0.7),
+    ):
+        at = numbers_at(step)["g"]["momentum"]
+        np.testing.assert_allclose(at, momentum, rtol=1e-6)
+
+
+def test_a_constant_schedule_changes_nothing():
+    hparams = {"d": {"learning_rate": 0.1}}
+    assert schedules.constant()(hparams, 7) == hparams

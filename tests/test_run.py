@@ -1,0 +1,254 @@
+"""Trained runs, read back: load(), the command that samples, and paths of latents."""
+
+import re
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+import gan_jax
+from gan_jax import latents
+from gan_jax.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def run(digits_run):
+    return gan_jax.load(digits_run)
+
+
+# load()
+
+
+def test_samples_are_images_and_depend_on_the_seed_alone(run):
+    samples = run.sample(7)
+    assert samples.shape == (7, 8, 8, 1)
+    assert samples.dtype == np.uint8
+    np.testing.assert_array_equal(samples, run.sample(7, seed=0))
+    assert (samples != run.sample(7, seed=1)).any()
+    assert samples.std(axis=0).mean() > 0  # not one image seven times
+
+
+def test_samples_are_what_g_makes_of_the_latents(run):
+    z = run.latents(5, seed=3)
+    assert z.shape == (5, 8)
+    np.testing.assert_array_equal(run.generate(z), run.sample(5, seed=3))
+
+
+def test_large_numbers_are_generated_in_parts_with_the_same_result(run):
+    z = run.latents(300)
+    made = run.generate(z)
+    assert made.shape == (300, 8, 8, 1)
+    # matrix products of other sizes may round otherwise, by a grey level at most
+    last = run.generate(z[299:]).astype(int)
+    assert np.abs(made[299:] - last).max() <= 1
+
+
+def test_the_average_of_g_is_sampled_from(run):
+    averaged, stats = run.state.sampler
+    assert averaged is run.state.g_ema[0]
+    raw = run.state.g.params
+    kernels = averaged["Dense_0"]["kernel"], raw["Dense_0"]["kernel"]
+    assert np.abs(np.subtract(*kernels)).max() > 1e-5
+    expected = run.game.generate(averaged, stats, run.latents(4))
+    np.testing.assert_array_equal(
+        run.scaling.invert(expected, run.info["fitted"]), run.sample(4)
+    )
+
+
+def test_discriminate_gives_raw_scores_or_their_sigmoid(run):
+    images = run.sample(6)
+    scores = run.discriminate(images)
+    assert scores.shape == (6,)
+    probabilities = run.discriminate(images, probability=True)
+    np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-scores)), rtol=1e-5)
+    d = run.state.d
+    expected = run.game.score(d.params, d.stats, images.astype(np.float32) / 127.5 - 1)
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 8, 9, 1), np.uint8), r"shape \(2, 8, 9, 1\); expected \[n, "),
+        (np.zeros((8, 8, 1), np.uint8), r"shape \(8, 8, 1\)"),
+        (np.zeros((2, 8, 8, 1)), "type float64; expected uint8"),
+    ],
+)
+def test_discriminate_refuses_what_d_was_not_trained_on(run, images, message):
+    with pytest.raises(UsageError, match=message):
+        run.discriminate(images)
+
+
+def test_least_squares_scores_are_no_probabilities(gan, small, tmp_path):
+    flags = f"--workdir={tmp_path}/run", "--config.loss.name=least_squares"
+    assert gan(*small, *flags, "--config.steps=1").status == 0
+    run = gan_jax.load(tmp_path / "run")
+    assert run.discriminate(run.sample(2)).shape == (2,)
+    with pytest.raises(UsageError, match="scores of loss least_squares are no logits"):
+        run.discriminate(run.sample(2), probability=True)
+
+
+def test_metrics_are_columns_of_what_was_logged(run):
+    metrics = run.metrics()
+    assert metrics["step"].tolist() == [10, 20, 30, 40, 50, 60]
+    assert {"d_loss", "g_loss", "d_real", "d_fake"} <= set(metrics)
+    assert all(np.isfinite(column).all() for column in metrics.values())
+
+
+def test_any_kept_step_can_be_loaded(run, digits_run):
+    before = gan_jax.load(digits_run, step=20)
+    assert (int(before.state.step), int(run.state.step)) == (20, 60)
+    assert (before.sample(4) != run.sample(4)).any()
+    with pytest.raises(UsageError, match="no checkpoint of step 30 .* 20, 40, 60"):
+        gan_jax.load(digits_run, step=30)
+
+
+def test_load_needs_no_data(gan, small, tmp_path):
+    points = np.random.default_rng(0).normal(size=(32, 2))
+    np.save(tmp_path / "points.npy", points)
+    flags = f"--config.data.path={tmp_path}/points.npy", f"--workdir={tmp_path}/run"
+    arrays = "--config.data.name=arrays"
+    assert gan(*small, arrays, *flags, "--config.steps=1").status == 0
+    expected = gan_jax.load(tmp_path / "run").sample(3)
+    (tmp_path / "points.npy").unlink()
+    shutil.copytree(tmp_path / "run", tmp_path / "moved")
+    np.testing.assert_array_equal(gan_jax.load(tmp_path / "moved").sample(3), expected)
+
+
+@pytest.mark.parametrize("name", ["missing", "empty"])
+def test_load_of_nothing_says_how_to_train_and_creates_nothing(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"no checkpoint in .*python -m gan_jax\.main"):
+        gan_jax.load(tmp_path / name)
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+# python -m gan_jax.sample
+
+
+def test_a_picture_of_samples(draw, digits_run, tmp_path):
+    out = tmp_path / "grid.png"
+    outcome = draw(f"--workdir={digits_run}", "--num=5", f"--out={out}")
+    assert outcome.status == 0
+    assert "step 60" in outcome.err
+    # 5 samples in 2 rows of 3, 8 pixels magnified 7 times, gaps of 2
+    with Image.open(out) as picture:
+        assert picture.size == (3 * 58 + 2, 2 * 58 + 2)
+
+
+def test_arrays_of_samples_and_their_latents(draw, run, digits_run, tmp_path):
+    out = tmp_path / "samples.npz"
+    flags = f"--workdir={digits_run}", f"--out={out}", "--num=5", "--seed=2"
+    assert draw(*flags).status == 0
+    with np.load(out) as arrays:
+        assert sorted(arrays) == ["x", "z"]
+        np.testing.assert_array_equal(arrays["x"], run.sample(5, seed=2))
+        np.testing.assert_array_equal(arrays["z"], run.latents(5, seed=2))
+    assert draw(*flags, "--step=20").status == 0
+    with np.load(out) as arrays:
+        early = gan_jax.load(digits_run, step=20).sample(5, seed=2)
+        np.testing.assert_array_equal(arrays["x"], early)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_an_interpolation_is_an_animation(draw, digits_run, tmp_path, suffix):
+    out = tmp_path / f"walk.{suffix}"
+    flags = f"--workdir={digits_run}", f"--out={out}", "--num=1", "--interpolate"
+    assert draw(*flags).status == 0
+    with Image.open(out) as animation:
+        frames = []
+        for i in range(animation.n_frames):
+            animation.seek(i)
+            frames.append(np.asarray(animation.convert("L"), int))
+    assert len(frames) > 20
+    assert all(frame.shape == (60, 60) for frame in frames)
+    steps = [np.abs(a - b).mean() for a, b in zip(frames, frames[1:], strict=False)]
+    closing = np.abs(frames[-1] - frames[0]).mean()
+    assert 0 < closing <= 2 * max(steps)  # closed, and no jump
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--out=x.txt"], r"--out=x\.txt: accepted: \.jpeg, \.jpg, \.npz, \.png"),
+        (["--out=x.png", "--interpolate"], r"accepted: \.gif, \.webp"),
+        (["--out=nowhere/x.png"], "there is no folder"),
+        (["--out=folder.png"], "cannot be written"),
+        (["--num=0"], "--num=0"),
+        (["--num=many"], "--num=many"),
+        (["--seed=-1"], "--seed=-1"),
+        (["--step=7"], "no checkpoint of step 7 .* 20, 40, 60"),
+        (["--workdir=nowhere"], r"no checkpoint in nowhere; .*gan_jax\.main"),
+        (["--nmu=3"], "'nmu'"),
+        (["x.png"], r"unexpected argument 'x\.png'"),
+    ],
+)
+def test_bad_requests_for_samples(
+    draw, digits_run, tmp_path, monkeypatch, flags, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.png").mkdir()
+    outcome = draw(f"--workdir={digits_run}", *flags)
+    assert outcome.status == 2
+    assert outcome.err.count("\n") == 1
+    assert re.search(message, outcome.error)
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder.png"]
+
+
+def test_help_of_sample_lists_its_flags(draw):
+    outcome = draw("--help")
+    assert outcome.status == 0
+    for flag in ("--workdir", "--num", "--out", "--seed", "--step", "--interpolate"):
+        assert flag in outcome.out
+
+
+# Paths through the latent space
+
+
+def test_lerp_is_the_straight_line():
+    a, b = np.array([0.0, 2.0]), np.array([4.0, 0.0])
+    np.testing.assert_allclose(latents.lerp(a, b, 0), a)
+    np.testing.assert_allclose(latents.lerp(a, b, 1), b)
+    np.testing.assert_allclose(latents.lerp(a, b, 0.25), [1.0, 1.5])
+
+
+def test_slerp_goes_from_a_to_b_at_constant_speed_and_length():
+    a, b = np.array([3.0, 0.0, 0.0]), np.array([0.0, 0.0, 3.0])
+    for t in (0, 0.25, 0.5, 1):
+        angle = t * np.pi / 2
+        expected = [3 * np.cos(angle), 0, 3 * np.sin(angle)]
+        np.testing.assert_allclose(latents.slerp(a, b, t), expected, atol=1e-12)
+
+
+def test_slerp_keeps_the_length_of_a_batch():
+    a, b = np.random.default_rng(0).normal(size=(2, 6, 50))
+    a *= 5 / np.linalg.norm(a, axis=-1, keepdims=True)
+    b *= 5 / np.linalg.norm(b, axis=-1, keepdims=True)
+    lengths = np.linalg.norm(latents.slerp(a, b, 0.3), axis=-1)
+    np.testing.assert_allclose(lengths, 5, rtol=1e-10)
+    straight = np.linalg.norm(latents.lerp(a, b, 0.3), axis=-1)
+    assert (straight < 4.5).all()
+
+
+def test_slerp_between_unequal_lengths_and_like_directions():
+    a = np.array([1.0, 0.0])
+    np.testing.assert_allclose(latents.slerp(a, 3 * a, 0.5), 2 * a)
+    np.testing.assert_allclose(latents.slerp(a, a, 0.5), a)
+    quarter = latents.slerp(a, np.array([0.0, 3.0]), 0.5)
+    np.testing.assert_allclose(quarter, np.full(2, 2 / 2**0.5))
+
+
+def test_a_walk_is_closed_and_passes_its_stations():
+    stations = np.random.default_rng(0).normal(size=(3, 2, 5))
+    path = latents.walk(stations, 4)
+    assert path.shape == (12, 2, 5)
+    np.testing.assert_allclose(path[::4], stations)
+    np.testing.assert_allclose(path[11], latents.slerp(stations[2], stations[0], 3 / 4))
+    straight = latents.walk(stations, 4, latents.lerp)
+    np.testing.assert_allclose(straight[2], (stations[0] + stations[1]) / 2)
+
+
+def test_latents_are_on_the_default_device(run):
+    assert run.latents(1).devices() == {jax.devices()[0]}
