@@ -5,7 +5,6 @@ A name in a config is a Python attribute: `config.loss.name = "least_squares"` i
 registered; `ENTRIES` says where each entry looks.
 """
 
-import difflib
 import functools
 import importlib.util
 import inspect
@@ -20,7 +19,7 @@ import optax
 from gan_jax import constraints, data, losses, models, priors, schedules
 from gan_jax.data import scaling
 from gan_jax.data.dataset import Dataset, Options, make_dataset
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, did_you_mean
 from gan_jax.games import Game, gan
 from gan_jax.networks import network
 from gan_jax.optimizers import optimizer
@@ -101,28 +100,26 @@ def signatures(entry: str, name: str) -> list[Callable]:
 
 def nearest(word: str, accepted) -> str:
     """The rest of an error message: the closest of what is accepted, then all of it."""
-    accepted = sorted(accepted)
-    close = difflib.get_close_matches(word, accepted, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}accepted: {', '.join(accepted)}"
+    return f"{did_you_mean(word, accepted)}accepted: {', '.join(sorted(accepted))}"
 
 
 def bind(entry: str, spec, **given) -> Callable:
     """The function of an entry with its keywords, ready to be called."""
-    arguments = {key: value for key, value in spec.items() if key != "name"}
-    return functools.partial(resolve(entry, spec["name"]), **arguments, **given)
+    return functools.partial(resolve(entry, spec.name), **_arguments(spec), **given)
+
+
+def _arguments(spec):
+    return {key: value for key, value in spec.items() if key != "name"}
 
 
 def load_dataset(config) -> Dataset:
     """The data of an experiment, read and made ready."""
-    arguments = {key: value for key, value in config.data.items() if key != "name"}
-    own = {key: arguments.pop(key) for key in Options._fields if key in arguments}
-    options = Options(**own)
-    load = functools.partial(resolve("data", config.data.name), **arguments)
-    held_out = (
-        load(split=options.validation_split) if options.validation_split else None
-    )
-    return make_dataset(load(), bind("scaling", config.scaling)(), options, held_out)
+    of_source = _arguments(config.data)
+    own = {key: of_source.pop(key) for key in Options._fields if key in of_source}
+    load = functools.partial(resolve("data", config.data.name), **of_source)
+    options, scale = Options(**own), bind("scaling", config.scaling)()
+    held_out = options.validation_split and load(split=options.validation_split)
+    return make_dataset(load(), scale, options, held_out or None)
 
 
 def build(config, shape, mean) -> Built:
@@ -141,12 +138,14 @@ def build(config, shape, mean) -> Built:
     for player in ("d", "g"):
         tx, hparams[player] = _optimizer(config, player)
         transformations[player] = tx
+    schedule = bind("schedule", config.schedule)()
+    schedule(hparams, 0)  # refuses optimizers that lack the numbers it changes
     return Built(
         game=gan(network(G), network(D), loss, prior),
         loss=loss,
         d_tx=transformations["d"],
         g_tx=transformations["g"],
-        schedule=bind("schedule", config.schedule)(),
+        schedule=schedule,
         hparams=hparams,
     )
 
@@ -157,16 +156,13 @@ def _optimizer(config, player):
     What is a float in the config is a number; the rest shapes the program.
     """
     spec, constraint = config[f"{player}_optimizer"], config[f"{player}_constraint"]
-    arguments = {key: value for key, value in spec.items() if key != "name"}
+    arguments = _arguments(spec)
     numbers = {key: v for key, v in arguments.items() if isinstance(v, float)}
     structure = {key: v for key, v in arguments.items() if key not in numbers}
-    limits = {key: value for key, value in constraint.items() if key != "name"}
-    tx = optimizer(
-        spec.name, structure, resolve(f"{player}_constraint", constraint.name)
-    )
-    return (lambda all_numbers: tx(all_numbers[player])), numbers | {
-        "constraint": limits
-    }
+    limit = resolve(f"{player}_constraint", constraint.name)
+    tx = optimizer(spec.name, structure, limit)
+    numbers["constraint"] = _arguments(constraint)
+    return (lambda numbers: tx(numbers[player])), numbers
 
 
 def initial_state(config, built: Built, shape) -> TrainState:

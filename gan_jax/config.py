@@ -7,6 +7,7 @@ signature. All else is a plain field of `experiments/default.py`.
 
 import importlib.util
 import json
+import re
 import sys
 import types
 from pathlib import Path
@@ -53,8 +54,7 @@ def load_experiment(path: str):
     a package that holds its own directory and the project's experiments.
     """
     file = find_experiment(path)
-    package = types.ModuleType(f"_experiments_of_{file.parent.as_posix()}")
-    package.__name__ = package.__name__.replace(".", "_")
+    package = types.ModuleType("_experiments_" + re.sub(r"\W", "_", str(file.parent)))
     package.__path__ = [str(file.parent), str(experiments_dir())]
     sys.modules.setdefault(package.__name__, package)
     spec = importlib.util.spec_from_file_location(

@@ -1,5 +1,7 @@
 """The errors that are the user's to mend, and how a process ends after each."""
 
+import difflib
+
 
 class UsageError(ValueError):
     """What was asked for cannot be done: one line says what and what is accepted."""
@@ -19,3 +21,9 @@ class DivergedError(RuntimeError):
     """A loss or a parameter is no longer a finite number."""
 
     exit_status = 3
+
+
+def did_you_mean(word: str, known) -> str:
+    """For an error's message: a question after the closest of `known`, if one is."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean {close[0]!r}? " if close else ""

@@ -79,8 +79,8 @@ def write_animation(path: Path, frames, rest: bool = True) -> None:
 def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
     """Draws both losses, D's mean outputs and its accuracy over the steps.
 
-    metrics: of `Run.metrics`; a grey line marks the value at equilibrium, where
-    p_g = p_data and D is the best there is.
+    metrics: of `Run.metrics`; pale as logged, and their running means. A grey line
+    marks the value at equilibrium, where p_g = p_data and D is the best there is.
     """
     rest = np.float32([loss.equilibrium])
     output = "D, probability of real" if loss.logits else "D, mean score"
@@ -102,19 +102,23 @@ def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
         for label, name in curves.items():
             if name in metrics:
                 known = ~np.isnan(metrics[name])
-                panel.plot(
-                    metrics["step"][known],
-                    metrics[name][known],
-                    label=label,
-                    color=colors[label],
-                    linewidth=1,
-                )
+                steps, values = metrics["step"][known], metrics[name][known]
+                line = {"color": colors[label], "linewidth": 1}
+                panel.plot(steps, values, alpha=0.3, **line)
+                panel.plot(*_smooth(steps, values), label=label, **line)
         panel.axhline(
-            equilibrium, color="0.5", linestyle="--", linewidth=1, label="equilibrium"
+            equilibrium, color="0.3", linestyle="--", linewidth=1, label="equilibrium"
         )
         panel.set(title=title, xlabel="step")
         panel.legend(fontsize="small")
     write_image(path, _render(figure))
+
+
+def _smooth(steps, values):
+    """Means over 1/40 of the curve, so that its course shows in the noise."""
+    width = max(1, len(values) // 40)
+    kernel = np.full(width, 1 / width)
+    return tuple(np.convolve(x, kernel, "valid") for x in (steps, values))
 
 
 def _figure(panels, width, height):

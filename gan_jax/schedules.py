@@ -8,6 +8,8 @@ on would not equal having trained longer.
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.errors import UsageError
+
 
 def constant():
     """The numbers stay as they are."""
@@ -37,6 +39,11 @@ def goodfellow_2014(
         progress = jnp.clip(epoch / (saturate_epoch - 1), 0.0, 1.0)
 
         def at_step(numbers):
+            if "momentum" not in numbers:
+                raise UsageError(
+                    "schedule goodfellow_2014 needs optimizers with momentum, such as "
+                    "sgd with --config.d_optimizer.momentum=0.5 and the same for g"
+                )
             lr, momentum = numbers["learning_rate"], numbers["momentum"]
             return numbers | {
                 "learning_rate": jnp.maximum(

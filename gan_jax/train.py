@@ -129,14 +129,15 @@ def _loop(config, workdir, dataset, built, state):
 
 def _finite_metrics(unchecked, checkpoints):
     """The newest of the metrics on the host, once the losses of all are seen finite."""
-    for step, metrics in unchecked:
-        for name in ("d_loss", "g_loss"):
-            value = float(metrics[name])
+    names = ("d_loss", "g_loss")
+    losses = [(step, {name: m[name] for name in names}) for step, m in unchecked]
+    for step, values in jax.device_get(losses):
+        for name, value in values.items():
             if not math.isfinite(value):
                 _diverged(f"{name} became {value} at step {step:,}", checkpoints)
-    _, metrics = unchecked[-1]
+    _, metrics = jax.device_get(unchecked[-1])
     unchecked.clear()
-    return {name: float(value) for name, value in jax.device_get(metrics).items()}
+    return {name: float(value) for name, value in metrics.items()}
 
 
 def _require_finite(state, checkpoints):
@@ -150,13 +151,9 @@ def _require_finite(state, checkpoints):
 
 
 def _diverged(what, checkpoints):
-    saved = checkpoints.latest
-    good = (
-        "nothing was saved"
-        if saved is None
-        else f"last good checkpoint: step {saved:,}"
-    )
-    raise DivergedError(f"diverged: {what}; {good}")
+    step = checkpoints.latest
+    saved = "none" if step is None else f"step {step:,}"
+    raise DivergedError(f"diverged: {what}; last good checkpoint: {saved}")
 
 
 def _make_dispatch(config, built, dataset, key):
@@ -184,7 +181,6 @@ def _make_dispatch(config, built, dataset, key):
 
         return lambda state, step: whole(state, arrays, indices(step))
 
-    # One program a turn: as many updates in one program would compile for minutes.
     def compiled(turn):
         def on_minibatch(state, arrays, indices, key, j):
             return turn(state, batch_of(arrays, indices, state.step, j), key)

@@ -80,7 +80,7 @@ def test_the_newest_three_are_kept(root):
     assert saved_steps(root) == [3, 4, 5]
     assert int(restore(root, state_of(0)).step) == 5
     assert int(restore(root, state_of(0), step=4).step) == 4
-    with pytest.raises(UsageError, match="no checkpoint of step 2 .*: 3, 4, 5"):
+    with pytest.raises(UsageError, match=r"no checkpoint of step 2 .*: 3, 4, 5"):
         restore(root, state_of(0), step=2)
 
 
@@ -128,7 +128,7 @@ def test_a_leaf_that_differs_from_its_checksum_is_damage(root, leaf, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr(checkpoint, "_checksums", lambda tree: checksums)
         save(root, changed)
-    with pytest.raises(UsageError, match="no checkpoint in .* can be read"):
+    with pytest.raises(UsageError, match=r"no checkpoint in .* can be read"):
         restore(root, state)
 
 
@@ -160,7 +160,7 @@ def test_without_a_whole_checkpoint_nothing_is_restored(root):
     save(root, *map(state_of, (1, 2)))
     damage(root, 1)
     damage(root, 2)
-    with pytest.raises(UsageError, match="no checkpoint in .* can be read"):
+    with pytest.raises(UsageError, match=r"no checkpoint in .* can be read"):
         restore(root, state_of(0))
     assert saved_steps(root) == [1, 2]
 

@@ -1,4 +1,4 @@
-"""The command line: what it says, what it accepts, and how it refuses what it cannot do."""
+"""The command line: what it accepts, and how it refuses what it cannot do."""
 
 import json
 import re
@@ -220,7 +220,7 @@ def test_a_file_that_is_no_experiment(gan, tmp_path, text, message):
 
 
 def refused(outcome, message):
-    """One line on stderr (after the line of versions, if it came that far), status 2."""
+    """Status 2 and one line on stderr, after that of the versions if it came so far."""
     assert (outcome.status, outcome.out) == (2, "")
     *before, line = outcome.err.splitlines()
     assert all(said.startswith("gan_jax 0.") for said in before), outcome.err

@@ -1,5 +1,6 @@
 """Trained runs, read back: load(), the command that samples, and paths of latents."""
 
+import itertools
 import re
 import shutil
 
@@ -101,7 +102,7 @@ def test_any_kept_step_can_be_loaded(run, digits_run):
     before = gan_jax.load(digits_run, step=20)
     assert (int(before.state.step), int(run.state.step)) == (20, 60)
     assert (before.sample(4) != run.sample(4)).any()
-    with pytest.raises(UsageError, match="no checkpoint of step 30 .* 20, 40, 60"):
+    with pytest.raises(UsageError, match=r"no checkpoint of step 30 .* 20, 40, 60"):
         gan_jax.load(digits_run, step=30)
 
 
@@ -164,7 +165,7 @@ def test_an_interpolation_is_an_animation(draw, digits_run, tmp_path, suffix):
             frames.append(np.asarray(animation.convert("L"), int))
     assert len(frames) > 20
     assert all(frame.shape == (60, 60) for frame in frames)
-    steps = [np.abs(a - b).mean() for a, b in zip(frames, frames[1:], strict=False)]
+    steps = [np.abs(a - b).mean() for a, b in itertools.pairwise(frames)]
     closing = np.abs(frames[-1] - frames[0]).mean()
     assert 0 < closing <= 2 * max(steps)  # closed, and no jump
 

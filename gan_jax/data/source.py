@@ -1,13 +1,12 @@
 """What a data source delivers, and the part of it that a split names."""
 
-import difflib
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, did_you_mean
 
 
 class Source(NamedTuple):
@@ -25,8 +24,8 @@ class Source(NamedTuple):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error message: "; did you mean 'cat'?", or "" for none near."""
-    match = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {match[0]!r}?" if match else ""
+    hint = did_you_mean(name, known).rstrip()
+    return f"; {hint}" if hint else ""
 
 
 _SPLIT = re.compile(r"(\w+)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?")

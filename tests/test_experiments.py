@@ -1,0 +1,230 @@
+"""Every experiment trains, and says what the papers and their code say."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gan_jax
+from gan_jax.config import experiments_dir, fields, load_experiment
+
+EXPERIMENTS = sorted(file.stem for file in experiments_dir().glob("[a-z]*.py"))
+MNIST, CIFAR = (28, 28, 1), (32, 32, 3)
+
+DENSE = "--config.generator.widths=16,16", "--config.discriminator.units=4"
+CONV_2014 = (
+    "--config.generator.width=100",
+    "--config.discriminator.channels=2,2,4",
+    "--config.discriminator.units=4",
+)
+DCGAN = "--config.generator.width=4", "--config.discriminator.width=4"
+# of each experiment: the shape of its images, and flags that shrink its networks
+SHRUNK = {
+    "default": (None, ()),
+    "digits": (None, ()),
+    "mnist_mlp": (MNIST, DENSE),
+    "mnist_mlp_2014": (MNIST, DENSE),
+    "mnist_lsgan": (MNIST, DCGAN),
+    "mnist_dcgan": (MNIST, DCGAN),
+    "cifar_mlp": (CIFAR, DENSE),
+    "cifar_mlp_2014": (CIFAR, DENSE),
+    "cifar_conv": (CIFAR, CONV_2014),
+    "cifar_conv_2014": (CIFAR, CONV_2014),
+    "cifar_dcgan": (CIFAR, DCGAN),
+    "own_images": (None, (*DCGAN, "--config.data.size=16")),
+}
+BRIEF = (
+    "--config.steps=2",
+    "--config.batch_size=8",
+    "--config.log_every=1",
+    "--config.validate_every=2",
+    "--config.sample_grid=2,2",
+)
+
+
+def images(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def data_flags(name, shape, folder):
+    """Flags that put a small synthetic set in the place of the experiment's own."""
+    if name == "own_images":
+        (folder / "images").mkdir()
+        for i, image in enumerate(images(8, 20, 24, 3)):
+            Image.fromarray(image).save(folder / "images" / f"{i}.png")
+        return (f"--config.data.path={folder}/images",)
+    if shape is None:
+        return ()
+    np.save(folder / "x.npy", images(32, *shape))
+    flags = "--config.data.name=arrays", f"--config.data.path={folder}/x.npy"
+    config, _ = load_experiment(f"{name}.py")
+    if "validation_split" not in config.data:
+        return flags
+    splits = "split=train[:24]", "validation_split=train[24:]"
+    return flags + tuple(f"--config.data.{split}" for split in splits)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_takes_two_steps(gan, tmp_path, name):
+    shape, shrink = SHRUNK[name]
+    workdir = tmp_path / "run"
+    outcome = gan(
+        *(f"--config=experiments/{name}.py", f"--workdir={workdir}"),
+        *(*BRIEF, *shrink, *data_flags(name, shape, tmp_path)),
+    )
+    assert outcome.status == 0, outcome.err
+    run = gan_jax.load(workdir)
+    assert int(run.state.step) == 2
+    metrics = run.metrics()
+    assert metrics["step"].tolist() == [1, 2]
+    judged = "validation_split" in run.config.data
+    assert ("validation_d_loss" in metrics) == judged
+    expected = {"own_images": (16, 16, 3)}.get(name, shape or (8, 8, 1))
+    samples = run.sample(4)
+    assert samples.shape == (4, *expected)
+    assert samples.std(axis=0).max() > 0
+    assert (workdir / "samples" / "00000002.png").is_file()
+
+
+def published(name):
+    """The fields of an experiment as it stands, those of both players under `both_`."""
+    flat = fields(load_experiment(f"{name}.py")[0])
+    for key in list(flat):
+        if key.startswith("d_optimizer.") and flat.get("g" + key[1:]) == flat[key]:
+            flat["both_" + key[2:]] = flat[key]
+    return flat
+
+
+# "Generative Adversarial Nets" (2014), from the code that came with it
+GOODFELLOW_2014 = {
+    "loss.name": "non_saturating",
+    "loss.terms": "mean",
+    "turns": "simultaneous",
+    "d_steps": 1,
+    "g_steps": 1,
+    "both_optimizer.name": "sgd",
+    "both_optimizer.momentum": 0.5,
+    "schedule.name": "goodfellow_2014",
+}
+MNIST_2014 = GOODFELLOW_2014 | {
+    "data.split": "train[:50000]",
+    "data.validation_split": "train[50000:]",
+    "scaling.name": "unit",
+    "batch_size": 100,
+    "both_optimizer.learning_rate": 0.1,
+    "prior.name": "uniform",
+    "prior.dim": 100,
+    "prior.low": -(3**0.5),
+    "prior.high": 3**0.5,
+    "schedule.steps_per_epoch": 500,
+    "generator.name": "maxout",
+    "discriminator.name": "maxout",
+}
+CIFAR_2014 = GOODFELLOW_2014 | {
+    "data.builder": "cifar10",
+    "data.split": "train[:40000]",
+    "data.validation_split": "train[40000:]",
+    "scaling.name": "gcn",
+    "scaling.norm": 55.0,
+    "prior.name": "normal",
+    "prior.dim": 100,
+}
+CIFAR_MLP_2014 = CIFAR_2014 | {
+    "batch_size": 100,
+    "both_optimizer.learning_rate": 0.025,
+    "schedule.steps_per_epoch": 400,
+    "generator.widths": (8000, 8000),
+    "generator.activations": ("relu", "sigmoid"),
+    "generator.output": "linear",
+    "generator.output_init_range": 0.5,
+    "generator.marginal_bias": False,
+    "discriminator.units": 1600,
+}
+CIFAR_CONV_2014 = CIFAR_2014 | {
+    "batch_size": 128,
+    "both_optimizer.learning_rate": 0.004,
+    "schedule.steps_per_epoch": 312,
+    "generator.name": "conv_2014",
+    "discriminator.name": "conv_2014",
+}
+# FluxGAN.jl: alternating turns, the sum of D's terms, normal latents, optimistic Adam
+FLUX = {
+    "loss.name": "non_saturating",
+    "turns": "alternating",
+    "d_steps": 1,
+    "prior.name": "normal",
+    "prior.dim": 100,
+    "scaling.name": "symmetric",
+    "both_optimizer.name": "optimistic_adam_v2",
+    "both_optimizer.b1": 0.5,
+    "both_optimizer.b2": 0.9,
+    "both_optimizer.nesterov": False,
+    "generator.output": "tanh",
+    "generator.initializer": "glorot",
+    "discriminator.initializer": "glorot",
+    "discriminator.input_dropout": 0.0,
+    "discriminator.dropout": 0.0,
+}
+FLUX_MNIST = FLUX | {
+    "both_optimizer.learning_rate": 2e-4,
+    "generator.marginal_bias": False,
+}
+FLUX_CIFAR = FLUX | {
+    "batch_size": 50,
+    "both_optimizer.learning_rate": 1e-4,
+    "data.classes": ("bird", "cat", "deer", "dog", "frog", "horse"),
+}
+FLUX_CIFAR_MLP = FLUX_CIFAR | {
+    "generator.widths": (8000, 8000),
+    "generator.activations": ("relu", "tanh"),
+    "discriminator.units": 1600,
+}
+FLUX_CIFAR_CONV = FLUX_CIFAR | {
+    "generator.hidden": "tanh",
+    "discriminator.pooling": "mean",
+}
+# Radford et al. (2016), section 4
+DCGAN_2016 = {
+    "batch_size": 128,
+    "both_optimizer.name": "adam",
+    "both_optimizer.learning_rate": 2e-4,
+    "both_optimizer.b1": 0.5,
+    "prior.name": "uniform",
+    "prior.dim": 100,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("mnist_mlp_2014", MNIST_2014),
+        ("cifar_mlp_2014", CIFAR_MLP_2014),
+        ("cifar_conv_2014", CIFAR_CONV_2014),
+        ("mnist_mlp", FLUX_MNIST),
+        ("cifar_mlp", FLUX_CIFAR_MLP),
+        ("cifar_conv", FLUX_CIFAR_CONV),
+        ("cifar_dcgan", DCGAN_2016),
+    ],
+)
+def test_an_experiment_has_the_published_settings(name, settings):
+    flat = published(name)
+    assert {key: flat.get(key) for key in settings} == settings
+    assert flat.get("loss.terms", "sum") == settings.get("loss.terms", "sum")
+
+
+def test_mnist_lsgan_and_its_cross_entropy_twin_differ_in_the_loss_alone():
+    one, other = published("mnist_lsgan"), published("mnist_dcgan")
+    differing = {key for key in one if one[key] != other.get(key)}
+    assert differing == {"loss.name"}
+    assert (one["loss.name"], other["loss.name"]) == ("least_squares", "non_saturating")
+    assert one["data.split"] == "train[:50000]"
+    assert one["batch_size"] * one["steps"] == pytest.approx(10 * 50_000, rel=0.005)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_s_docstring_tells_its_command(name):
+    doc = load_experiment(f"{name}.py")[1]
+    command = f"python -m gan_jax.main --config=experiments/{name}.py"
+    bare = "python -m gan_jax.main\n"
+    if name != "default":  # what the others start from
+        assert command in doc or (name == "digits" and bare in doc)
+    assert len(doc.splitlines()[0]) > 20
