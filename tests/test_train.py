@@ -211,7 +211,7 @@ def test_sigterm_saves_and_a_second_run_is_refused_meanwhile(
     process = start("-m", "gan_jax.main", *flags, *endless)
     log = tmp_path / "run" / "metrics.jsonl"
     wait_until(lambda: log.exists() and log.stat().st_size, process)
-    refused = gan(*flags, *endless)
+    refused = gan(*flags, "--config.steps=1")
     assert refused.status == 2
     assert f"{tmp_path}/run is in use by another run" in refused.error
     process.terminate()
