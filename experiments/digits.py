@@ -1,6 +1,6 @@
 """Handwritten digits of 8x8 pixels (scikit-learn's 1,797), by two small networks.
 
-    python -m gan_jax.main
+python -m gan_jax.main
 """
 
 from . import default

@@ -82,7 +82,9 @@ def _find(entry, name):
     if not inspect.isfunction(function) or name.startswith("_"):
         return None
     if place is optax:
-        return function if "learning_rate" in keywords(function) else None
+        # lbfgs wants to evaluate the loss by itself, which a game has no room for
+        optimizes = "learning_rate" in keywords(function) and name != "lbfgs"
+        return function if optimizes and not name.startswith("scale_by") else None
     return function if function.__module__ == place.__name__ else None
 
 
@@ -153,11 +155,17 @@ def build(config, shape, mean) -> Built:
 def _optimizer(config, player):
     """numbers -> transformation for one player, and its numbers from the config.
 
-    What is a float in the config is a number; the rest shapes the program.
+    Its numbers are data; flags, names and what is an integer by default shape the
+    program.
     """
     spec, constraint = config[f"{player}_optimizer"], config[f"{player}_constraint"]
     arguments = _arguments(spec)
-    numbers = {key: v for key, v in arguments.items() if isinstance(v, float)}
+    accepted = keywords(resolve(f"{player}_optimizer", spec.name))
+    numbers = {
+        key: float(value)
+        for key, value in arguments.items()
+        if type(value) in (int, float) and type(accepted[key].default) is not int
+    }
     structure = {key: v for key, v in arguments.items() if key not in numbers}
     limit = resolve(f"{player}_constraint", constraint.name)
     tx = optimizer(spec.name, structure, limit)

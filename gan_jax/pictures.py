@@ -28,22 +28,23 @@ def grid(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return picture.repeat(3, axis=2) if c == 1 else picture
 
 
-def scatter(points: np.ndarray, real: np.ndarray | None = None) -> np.ndarray:
+def scatter(points: np.ndarray, behind=None, label: str = "data") -> np.ndarray:
     """The first two coordinates of vectors [n, d] as a picture [H, W, 3].
 
-    real: training examples to draw underneath; they also fix the axes.
+    behind: vectors to draw underneath under the name of `label`, such as training
+            examples; they also fix the axes.
     """
     figure, axes = _figure(1, width=4.5, height=4.5)
-    for shown, label, color in ((real, "data", "0.75"), (points, "samples", "C0")):
+    for shown, name, color in ((behind, label, "0.75"), (points, "samples", "C0")):
         if shown is not None:
             # a vector of one coordinate is drawn on a line
             y = shown[:, 1] if shown.shape[1] > 1 else np.zeros(len(shown))
-            axes[0].scatter(shown[:, 0], y, s=5, color=color, label=label)
-    if real is not None:
-        low, high = real.min(axis=0), real.max(axis=0)
+            axes[0].scatter(shown[:, 0], y, s=5, color=color, label=name)
+    if behind is not None:
+        low, high = behind.min(axis=0), behind.max(axis=0)
         margin = 0.15 * (high - low) + 1e-6
         axes[0].set_xlim(low[0] - margin[0], high[0] + margin[0])
-        if real.shape[1] > 1:
+        if behind.shape[1] > 1:
             axes[0].set_ylim(low[1] - margin[1], high[1] + margin[1])
     axes[0].legend(loc="upper right")
     return _render(figure)

@@ -66,9 +66,9 @@ def _check(out, interpolate):
         raise UsageError(f"--out={out}: there is no folder {out.absolute().parent}")
 
 
-def _picture(samples):
+def _picture(samples, path=None):
     if samples.ndim == 2:
-        return pictures.scatter(samples)
+        return pictures.scatter(samples, path, "path")
     columns = math.ceil(math.sqrt(len(samples)))
     return pictures.grid(samples, math.ceil(len(samples) / columns), columns)
 
@@ -77,8 +77,9 @@ def _write_walk(run: Run, out, num, seed):
     z = np.asarray(run.latents(_STATIONS * num, seed)).reshape(_STATIONS, num, -1)
     # on an arc latents stay typical of a normal or a spherical prior; a cube is convex
     line = latents.lerp if run.config.prior.name == "uniform" else latents.slerp
-    frames = [_picture(run.generate(z_)) for z_ in latents.walk(z, _FRAMES, line)]
-    pictures.write_animation(out, frames, rest=False)
+    frames = [run.generate(z_) for z_ in latents.walk(z, _FRAMES, line)]
+    path = np.concatenate(frames)
+    pictures.write_animation(out, [_picture(x, path) for x in frames], rest=False)
 
 
 if __name__ == "__main__":

@@ -47,12 +47,12 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
     with claim(workdir):
         resumes = bool(saved_steps(workdir / "checkpoints"))
         state = restore(workdir / "checkpoints", like) if resumes else init()
-        write_record(workdir, config, experiment, dataset.info)
         _announce(config, dataset, state, workdir, resumes)
         if int(state.step) >= config.steps:
             done = f"already trained to step {int(state.step):,}"
             say(f"{done}; a larger --config.steps trains on")
             return state
+        write_record(workdir, config, experiment, dataset.info)
         return _loop(config, workdir, dataset, built, state)
 
 
