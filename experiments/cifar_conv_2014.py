@@ -1,4 +1,4 @@
-"""CIFAR-10 exactly as in the code of Goodfellow et al. (2014),
+"""CIFAR-10 as in the code of Goodfellow et al. (2014),
 `cifar10_convolutional.yaml`.
 
     python -m gan_jax.main --config=experiments/cifar_conv_2014.py

@@ -1,4 +1,4 @@
-"""CIFAR-10 exactly as in the code of Goodfellow et al. (2014),
+"""CIFAR-10 as in the code of Goodfellow et al. (2014),
 `cifar10_fully_connected.yaml`.
 
     python -m gan_jax.main --config=experiments/cifar_mlp_2014.py

@@ -31,7 +31,9 @@ def get_config():
             d_constraint=dict(name="none"),
             g_constraint=dict(name="none"),
             schedule=dict(name="constant"),
-            ema_decay=0.0,  # of the average of G that is sampled from; 0: no average
+            # the average of G, which is sampled from, remembers 1 / (1 - ema_decay)
+            # updates of it; 0: no average
+            ema_decay=0.0,
             # what is written to the work directory, in steps
             log_every=50,
             validate_every=500,

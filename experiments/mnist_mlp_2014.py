@@ -1,4 +1,4 @@
-"""MNIST exactly as in the code of Goodfellow et al. (2014), `mnist.yaml`.
+"""MNIST as in the code of Goodfellow et al. (2014), `mnist.yaml`.
 
     python -m gan_jax.main --config=experiments/mnist_mlp_2014.py
 

@@ -1,5 +1,6 @@
 """Generative adversarial networks as pure functions in JAX."""
 
+# gan_jax.train is the function; its module is reached by `from gan_jax.train import`
 from gan_jax.games import Game, gan
 from gan_jax.run import Run, load
 from gan_jax.state import Player, TrainState

@@ -19,6 +19,7 @@ import optax
 from gan_jax import constraints, data, losses, models, priors, schedules
 from gan_jax.data import scaling
 from gan_jax.data.dataset import Dataset, Options, make_dataset
+from gan_jax.data.source import overlap
 from gan_jax.errors import UsageError, did_you_mean
 from gan_jax.games import Game, gan
 from gan_jax.networks import network
@@ -120,8 +121,15 @@ def load_dataset(config) -> Dataset:
     own = {key: of_source.pop(key) for key in Options._fields if key in of_source}
     load = functools.partial(resolve("data", config.data.name), **of_source)
     options, scale = Options(**own), bind("scaling", config.scaling)()
-    held_out = options.validation_split and load(split=options.validation_split)
-    return make_dataset(load(), scale, options, held_out or None)
+    split, held_out = of_source.get("split", "train"), options.validation_split
+    if held_out and overlap(split, held_out):
+        raise UsageError(
+            f"config.data.validation_split={held_out} shares examples with "
+            f"config.data.split={split}; give ranges apart, such as train[:1000] and "
+            "train[1000:]"
+        )
+    validation = load(split=held_out) if held_out else None
+    return make_dataset(load(), scale, options, validation)
 
 
 def build(config, shape, mean) -> Built:

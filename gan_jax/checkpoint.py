@@ -100,11 +100,16 @@ def restore(root: Path, like, step: int | None = None):
     for candidate in [step] if step is not None else reversed(steps):
         try:
             return _load(root / str(candidate), like)
+        except (MemoryError, PermissionError):
+            raise
         except Exception as error:  # Orbax raises many kinds for a damaged file
             while cause := error.__cause__ or error.__context__:
                 error = cause
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
             print(f"checkpoint {candidate} is damaged ({reason})", file=sys.stderr)
+    if step is not None:
+        others = ", ".join(str(other) for other in steps if other != step) or "none"
+        raise UsageError(f"checkpoint {step} in {root} is damaged; others: {others}")
     raise UsageError(f"no checkpoint in {root} can be read")
 
 

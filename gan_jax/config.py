@@ -37,7 +37,7 @@ def experiments_dir() -> Path:
 
 def find_experiment(path: str) -> Path:
     """The file that `path` names; the project's own are found from any directory."""
-    given = Path(path)
+    given = Path(path).expanduser()
     if given.is_file():
         return given.resolve()
     own = experiments_dir() / given.name

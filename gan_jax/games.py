@@ -1,7 +1,7 @@
 """Games: what the players want, as pure functions of their parameters.
 
 `gan` is the game of Goodfellow et al. (2014). Another kind of GAN is another function
-that returns a `Game`; the training step, the loop and the checkpoints serve it too.
+that returns a `Game`, and the same training step plays it.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gan_jax.losses import Loss
 from gan_jax.networks import Network
@@ -26,7 +27,8 @@ class Game(NamedTuple):
     g_loss:   (g_params, g_stats, d, numbers, batch, key) -> loss, (g_stats, metrics)
     latents:  (key, batch) -> z, one for every example of the batch
     generate: (g_params, g_stats, z) -> x, in the mode for sampling (running statistics)
-    score:    (d_params, d_stats, x) -> raw scores [n], in the same mode
+    score:    (d_params, d_stats, x) -> raw scores [n]; a D with batch norm uses the
+              statistics of x, as in training: real and generated x come apart
     """
 
     init: Callable
@@ -77,6 +79,13 @@ def gan(G: Network, D: Network, loss: Loss, prior) -> Game:
         return G.apply(params, stats, z)[0]
 
     def score(params, stats, x):
-        return D.apply(params, stats, x)[0]
+        # D's running statistics are those of real and fake minibatches mixed, by which
+        # it never judged in training
+        return D.apply(params, stats, x, key=jax.random.key(0), train=bool(stats))[0]
 
     return Game(init, d_loss, g_loss, latents, generate, score)
+
+
+def draw_latents(game: Game, key, n: int):
+    """n latents without data at hand: a batch tells a game only how many it wants."""
+    return game.latents(key, {"x": np.empty((n, 0))})

@@ -13,6 +13,7 @@ def slerp(a, b, t):
 
     The lengths are interpolated beside the directions, so that a path between normal
     latents, whose lengths are nearly the same, does not pass the improbable origin.
+    Between opposite points, where no arc is the shortest, it is the straight line.
     """
     a, b = np.asarray(a), np.asarray(b)
     length_a = np.linalg.norm(a, axis=-1, keepdims=True)

@@ -64,15 +64,13 @@ def _line(row):
 
 
 def _read_rows(path: Path) -> list[dict]:
-    """The rows of a metrics.jsonl; a last line torn by a crash is left out."""
+    """The rows of a metrics.jsonl; a line torn by a crash is left out."""
     if not path.exists():
         return []
     rows = []
     for line in path.read_text().splitlines():
-        try:
+        with contextlib.suppress(json.JSONDecodeError):
             rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
     return rows
 
 
@@ -116,7 +114,8 @@ class Album:
         pictures.write_image(self._folder / f"{step:08d}.png", picture)
 
     def _files(self):
-        return sorted(self._folder.glob("[0-9]*.png"))
+        files = self._folder.glob("*.png")
+        return sorted(file for file in files if file.stem.isdigit())
 
 
 class Progress:

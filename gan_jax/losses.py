@@ -5,6 +5,7 @@ minimised; every expectation is a mean over the minibatch. Each factory's keywor
 the keywords of `config.loss`.
 """
 
+import typing
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -34,6 +35,8 @@ class Loss(NamedTuple):
 
 
 def _combine(real_term, fake_term, terms: Terms):
+    if terms not in typing.get_args(Terms):
+        raise ValueError(f"terms={terms!r}; accepted: sum, mean")
     total = real_term + fake_term
     return total if terms == "sum" else 0.5 * total
 

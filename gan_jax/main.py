@@ -4,6 +4,7 @@ Flags only; the work is in `train.py`.
 """
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -57,7 +58,8 @@ def main(arguments: list[str]) -> None:
     if advice := _unseen_accelerator(devices[0].platform):
         say(advice)
     name = Path(values.config).stem
-    gan_jax.train(config, values.workdir or Path("runs", name), experiment=name)
+    workdir = Path(values.workdir or f"runs/{name}").expanduser()
+    gan_jax.train(config, workdir, experiment=name)
 
 
 def _split_off_changes(arguments):
@@ -83,8 +85,8 @@ def _unseen_accelerator(platform):
         "TPU": ("tpu", Path("/dev/accel0").exists()),
     }
     for kind, (extra, found) in present.items():
-        if platform == "cpu" and found:
-            return f"this JAX does not see the {kind}: pip install 'gan_jax[{extra}]'"
+        if platform == "cpu" and found and not os.environ.get("JAX_PLATFORMS"):
+            return f"this JAX does not see the {kind}: pip install -e '.[{extra}]'"
     return None
 
 

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from gan_jax.errors import UsageError
+
 
 def normal(*, dim: int = 100):
     """Independent standard normal coordinates."""
@@ -11,6 +13,8 @@ def normal(*, dim: int = 100):
 
 def uniform(*, dim: int = 100, low: float = -1.0, high: float = 1.0):
     """Independent coordinates from U(low, high); +-sqrt(3) gives unit variance."""
+    if not low < high:
+        raise UsageError(f"prior uniform: low={low} is not below high={high}")
     return lambda key, n: jax.random.uniform(key, (n, dim), minval=low, maxval=high)
 
 

@@ -12,7 +12,7 @@ from gan_jax import build, checkpoint
 from gan_jax.config import from_json
 from gan_jax.data.scaling import Scaling
 from gan_jax.errors import UsageError
-from gan_jax.games import Game
+from gan_jax.games import Game, draw_latents
 from gan_jax.log import read_metrics
 from gan_jax.losses import Loss
 from gan_jax.state import TrainState
@@ -41,12 +41,12 @@ class Run:
 
     def latents(self, n: int, seed: int = 0) -> jax.Array:
         """n draws from the prior, [n, dim]."""
-        # the batch tells latents how many are wanted
-        return self.game.latents(jax.random.key(seed), {"x": np.empty((n, 0))})
+        return draw_latents(self.game, jax.random.key(seed), n)
 
     def generate(self, z) -> np.ndarray:
         """What G makes of latents [n, dim]: uint8 images [n, h, w, c], or vectors."""
-        made = in_chunks(functools.partial(self._generate, *self.state.sampler), z)
+        z = np.asarray(z, np.float32)
+        made = _in_chunks(functools.partial(self._generate, *self.state.sampler), z)
         return self.scaling.invert(made, self.info["fitted"])
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
@@ -55,6 +55,9 @@ class Run:
 
     def discriminate(self, images, probability: bool = False) -> np.ndarray:
         """D's scores of uint8 images [n, h, w, c] (or vectors [n, d]); high means real.
+
+        A D with batch norm judges the images that come together by their own
+        statistics, as in training: give real and generated ones in separate calls.
 
         probability: the sigmoid of the scores; refused (UsageError) for a loss whose
                      scores are not the logits of a probability
@@ -66,12 +69,15 @@ class Run:
             )
         images, shape = np.asarray(images), tuple(self.info["shape"])
         if images.shape[1:] != shape:
-            raise UsageError(f"images of shape {images.shape}; expected [n, *{shape}]")
+            expected = ", ".join(map(str, shape))
+            raise UsageError(
+                f"images of shape {images.shape}; expected (n, {expected})"
+            )
         if len(shape) == 3 and images.dtype != np.uint8:
             raise UsageError(f"images of type {images.dtype}; expected uint8")
         d = self.state.d
         x = self.scaling.apply(images, self.info["fitted"])
-        scores = in_chunks(functools.partial(self._score, d.params, d.stats), x)
+        scores = _in_chunks(functools.partial(self._score, d.params, d.stats), x)
         return np.asarray(self.loss.output(scores)) if probability else scores
 
     def metrics(self) -> dict[str, np.ndarray]:
@@ -90,10 +96,10 @@ class Run:
         return jax.jit(self.game.score)
 
 
-def in_chunks(function, x) -> np.ndarray:
-    """function(x), at most `_CHUNK` rows of x at a time, so that memory is bounded."""
-    starts = range(0, max(len(x), 1), _CHUNK)
-    return np.concatenate([np.asarray(function(x[i : i + _CHUNK])) for i in starts])
+def _in_chunks(function, x) -> np.ndarray:
+    """function(x), a few hundred rows of x at a time, so that memory is bounded."""
+    chunks = np.array_split(x, max(1, -(-len(x) // _CHUNK)))
+    return np.concatenate([np.asarray(function(chunk)) for chunk in chunks])
 
 
 def load(workdir, step: int | None = None) -> Run:

@@ -41,9 +41,9 @@ def main(arguments: list[str]) -> None:
     if values.help:
         print(f"{__doc__}\n{cli.describe(values)}")
         return
-    out = Path(values.out)
+    out = Path(values.out).expanduser()
     _check(out, values.interpolate)
-    run = load(values.workdir, values.step)
+    run = load(Path(values.workdir).expanduser(), values.step)
     try:
         if values.interpolate:
             _write_walk(run, out, values.num, values.seed)

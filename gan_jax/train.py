@@ -1,5 +1,6 @@
 """The loop: data -> train_step -> log, pictures, checkpoints."""
 
+import contextlib
 import functools
 import math
 from pathlib import Path
@@ -45,6 +46,7 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
     init = functools.partial(build.initial_state, config, built, shape)
     like = jax.eval_shape(init)  # refuses a size that a network cannot make
     with claim(workdir):
+        refuse_another_run(workdir, config, experiment)  # one that came in between
         resumes = bool(saved_steps(workdir / "checkpoints"))
         state = restore(workdir / "checkpoints", like) if resumes else init()
         _announce(config, dataset, state, workdir, resumes)
@@ -76,7 +78,7 @@ def _loop(config, workdir, dataset, built, state):
     view_key, sample_key, held_out_key = jax.random.split(build.loop_key(config), 3)
     dispatch = _make_dispatch(config, built, dataset, view_key)
     paint = make_painter(config, built, dataset, sample_key)
-    held_out = make_held_out(built, dataset, held_out_key)
+    held_out = make_held_out(config, built, dataset, held_out_key)
     start = int(state.step)
     with (
         Checkpoints(workdir / "checkpoints", start) as checkpoints,
@@ -84,7 +86,9 @@ def _loop(config, workdir, dataset, built, state):
         Album(workdir, start) as album,
         Progress(start, config.steps, config.batch_size * config.d_steps) as progress,
         Signals() as signals,
+        contextlib.ExitStack() as leaving,
     ):
+        leaving.callback(write_curves, workdir, built.loss)
         if start == 0:
             album.add(0, paint(state))
         unchecked = []
@@ -118,7 +122,7 @@ def _loop(config, workdir, dataset, built, state):
                 if saves:
                     checkpoints.save(state)
                     write_curves(workdir, built.loss)
-            if signal is not None:
+            if signal is not None and step < config.steps:
                 raise Interrupted(
                     signal,
                     f"interrupted and saved at step {step:,}; the same command goes on",
@@ -128,14 +132,12 @@ def _loop(config, workdir, dataset, built, state):
 
 
 def _finite_metrics(unchecked, checkpoints):
-    """The newest of the metrics on the host, once the losses of all are seen finite."""
-    names = ("d_loss", "g_loss")
-    losses = [(step, {name: m[name] for name in names}) for step, m in unchecked]
-    for step, values in jax.device_get(losses):
-        for name, value in values.items():
-            if not math.isfinite(value):
-                _diverged(f"{name} became {value} at step {step:,}", checkpoints)
-    _, metrics = jax.device_get(unchecked[-1])
+    """The newest of the metrics on the host, once all of them are seen finite."""
+    for step, metrics in jax.device_get(unchecked):
+        for name in sorted(metrics, key=lambda name: "loss" not in name):
+            if not math.isfinite(metrics[name]):
+                what = f"{name} became {metrics[name]} at step {step:,}"
+                _diverged(what, checkpoints)
     unchecked.clear()
     return {name: float(value) for name, value in metrics.items()}
 
@@ -165,8 +167,8 @@ def _make_dispatch(config, built, dataset, key):
     parts = built.game, built.d_tx, built.g_tx, built.schedule
     arrays = jax.device_put(dataset.arrays)
 
-    def batch_of(arrays, indices, *folds):
-        view_key = functools.reduce(jax.random.fold_in, folds, key)
+    def batch_of(arrays, indices, step, j):
+        view_key = jax.random.fold_in(jax.random.fold_in(key, step), j)
         return dataset.view(arrays, indices, view_key)
 
     def indices(step):
@@ -177,7 +179,10 @@ def _make_dispatch(config, built, dataset, key):
 
         @functools.partial(jax.jit, donate_argnums=0)
         def whole(state, arrays, indices):
-            return train_step(state, batch_of(arrays, indices, state.step))
+            rows = [batch_of(arrays, indices[j], state.step, j) for j in range(k)]
+            return train_step(
+                state, jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
+            )
 
         return lambda state, step: whole(state, arrays, indices(step))
 

@@ -96,10 +96,15 @@ def make_train_step(
         return state.replace(step=state.step + 1), d_metrics | g_metrics
 
     def simultaneous(state, batch):
+        if len(batch["x"]) != 1:
+            raise ValueError("simultaneous updates share one minibatch: k = 1")
         (key,) = turn_keys(state, 1)
         d_moved, d_metrics = d_turn(state, minibatch(batch, 0), key)
         g_moved, g_metrics = g_turn(state, minibatch(batch, 0), key)
         state = g_moved.replace(d=d_moved.d, step=state.step + 1)
         return state, d_metrics | g_metrics
 
-    return {"alternating": alternating, "simultaneous": simultaneous}[update]
+    steps = {"alternating": alternating, "simultaneous": simultaneous}
+    if update not in steps or (update == "simultaneous" and g_steps != 1):
+        raise ValueError(f"update={update!r} with g_steps={g_steps}")
+    return steps[update]

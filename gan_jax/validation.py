@@ -4,6 +4,8 @@ import inspect
 import math
 import typing
 
+import numpy as np
+
 from gan_jax import build
 from gan_jax.errors import UsageError
 
@@ -25,25 +27,55 @@ FIELDS = dict.fromkeys(_COUNTS, int) | {
     "ema_decay": float,
     "sample_grid": tuple[int, ...],
 }
+_AT_LEAST_ONE = (lambda x: x >= 1, "must be at least 1")
+_POSITIVE = (lambda x: x > 0, "must be positive")
+_NOT_NEGATIVE = (lambda x: x >= 0, "must not be negative")
+_FRACTION = (lambda x: 0 <= x < 1, "must be in [0, 1)")
+_ANY = (lambda x: True, "")
 # what a number of this name may be, wherever it stands
-_RANGES = {
-    "learning_rate": (lambda x: x > 0, "must be positive"),
-    "momentum": (lambda x: 0 <= x < 1, "must be in [0, 1)"),
-    "b1": (lambda x: 0 <= x < 1, "must be in [0, 1)"),
-    "b2": (lambda x: 0 <= x < 1, "must be in [0, 1)"),
-    "ema_decay": (lambda x: 0 <= x < 1, "must be in [0, 1)"),
+RANGES = dict.fromkeys(_COUNTS, _AT_LEAST_ONE) | {
     "seed": (lambda x: 0 <= x < 2**32, "must be in [0, 2^32)"),
-    "dim": (lambda x: x >= 1, "must be at least 1"),
-    "size": (lambda x: x >= 1, "must be at least 1"),
-    "width": (lambda x: x >= 1, "must be at least 1"),
-    "widths": (lambda x: all(w >= 1 for w in x), "each must be at least 1"),
-    "limit": (lambda x: x > 0, "must be positive"),
-    "norm": (lambda x: x > 0, "must be positive"),
     "sample_grid": (
         lambda x: len(x) == 2 and min(x) >= 1,
         "must be two numbers, rows and columns",
     ),
-} | {name: (lambda x: x >= 1, "must be at least 1") for name in _COUNTS}
+    # optimizers, constraints, schedules
+    "learning_rate": _POSITIVE,
+    "momentum": _FRACTION,
+    "b1": _FRACTION,
+    "b2": _FRACTION,
+    "ema_decay": _FRACTION,
+    "limit": _POSITIVE,
+    "decay": _POSITIVE,
+    "min_learning_rate": _NOT_NEGATIVE,
+    "final_momentum": _FRACTION,
+    "saturate_epoch": (lambda x: x >= 2, "must be at least 2"),
+    "steps_per_epoch": _AT_LEAST_ONE,
+    # losses: any target will do
+    "real_target": _ANY,
+    "fake_target": _ANY,
+    "g_target": _ANY,
+    # data, scalings, priors
+    "channels": (lambda x: np.min(x) >= 1, "must be at least 1"),
+    "size": _AT_LEAST_ONE,
+    "norm": _POSITIVE,
+    "dim": _AT_LEAST_ONE,
+    "low": _ANY,
+    "high": _ANY,
+    # networks
+    "depth": _AT_LEAST_ONE,
+    "dense_pieces": _AT_LEAST_ONE,
+    "dropout": _FRACTION,
+    "init_range": _POSITIVE,
+    "input_dropout": _FRACTION,
+    "kernel": _AT_LEAST_ONE,
+    "output_init_range": _POSITIVE,
+    "pieces": _AT_LEAST_ONE,
+    "slope": _NOT_NEGATIVE,
+    "units": _AT_LEAST_ONE,
+    "width": _AT_LEAST_ONE,
+    "widths": (lambda x: min(x, default=1) >= 1, "each must be at least 1"),
+}
 
 
 def validate(config) -> None:
@@ -95,7 +127,7 @@ def _value_problems(field, value, kind):
     """What is wrong with the value of one field: its type, or its range."""
     if not _fits(value, kind):
         return [f"config.{field}={value!r}: expected {_describe(kind)}"]
-    in_range, message = _RANGES.get(field.rpartition(".")[2], (lambda x: True, ""))
+    in_range, message = RANGES.get(field.rpartition(".")[2], _ANY)
     ok = value is None or in_range(value)
     return [] if ok else [f"config.{field}={value}: {message}"]
 
@@ -106,7 +138,8 @@ def keyword_types(entry: str, name: str) -> dict[str, object]:
     for function in build.signatures(entry, name):
         hints = _hints(function)
         for key, parameter in build.keywords(function).items():
-            accepted[key] = _keyword_type(hints.get(key), parameter.default)
+            if kind := _keyword_type(hints.get(key), parameter.default):
+                accepted[key] = kind
     return accepted
 
 
@@ -127,7 +160,9 @@ def _keyword_type(hint, default):
     # optax annotates its numbers with wide unions: there the default tells
     if isinstance(default, _PLAIN):
         return type(default)
-    return float | None if default is None else float
+    if default is None:  # a number that may be absent, or what no text can say
+        return float | None if float in arguments else None
+    return float
 
 
 def _fits(value, kind):

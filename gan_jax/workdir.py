@@ -9,11 +9,12 @@ from pathlib import Path
 import filelock
 import jax
 
+import gan_jax
 from gan_jax.checkpoint import saved_steps
 from gan_jax.config import changed_fields, from_json, to_json
 from gan_jax.errors import UsageError
 
-_PACKAGES = ("gan_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def write_record(workdir: Path, config, experiment: str, info: dict) -> None:
@@ -23,7 +24,10 @@ def write_record(workdir: Path, config, experiment: str, info: dict) -> None:
         "experiment": experiment,
         "config": to_json(config),
         "data": info,
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": {
+            "gan_jax": gan_jax.__version__,
+            **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        },
         "devices": [f"{device.platform}: {device.device_kind}" for device in devices],
     }
     unfinished = workdir / "config.json.tmp"
@@ -38,8 +42,8 @@ def read_record(workdir: Path) -> dict | None:
         return None
     try:
         record = json.loads(path.read_text())
-        record["config"], record["data"]["shape"], record["experiment"]
-    except (json.JSONDecodeError, KeyError, TypeError):
+        from_json(record["config"]), record["data"]["shape"], record["experiment"]
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(f"{path} is not the record of a run") from None
     return record
 
@@ -50,11 +54,11 @@ def refuse_another_run(workdir, config, experiment):
         return
     if not workdir.is_dir():
         raise UsageError(f"work directory {workdir} is a file")
+    if not saved_steps(workdir / "checkpoints"):
+        return  # whatever was tried here came to nothing
     record = read_record(workdir)
     if record is None:
-        if saved_steps(workdir / "checkpoints"):
-            raise UsageError(f"{workdir} has checkpoints, but no config.json")
-        return
+        raise UsageError(f"{workdir} has checkpoints, but no config.json")
     if record["experiment"] != experiment:
         raise UsageError(
             f"{workdir} holds a run of experiment {record['experiment']}, not of "

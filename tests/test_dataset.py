@@ -136,11 +136,16 @@ def test_flips_mirror_about_half_of_the_images():
 
 def test_dequantised_pixels_lie_within_their_own_grey_level():
     batch = view(dataset(dequantize=True), [[3] * 200])["x"]
-    level = np.asarray(batch) * 256 - IMAGES[3]
-    assert 0 <= level.min() < 0.01
-    assert 0.99 < level.max() <= 1.001
-    assert batch.max() <= 1
-    np.testing.assert_allclose(level.mean(), 0.5, atol=0.01)
+    level = np.asarray(batch, np.float64) * 255 - IMAGES[3]
+    assert -0.501 < level.min() < -0.49
+    assert 0.49 < level.max() < 0.501
+    np.testing.assert_allclose(level.mean(), 0, atol=0.01)
+
+
+def test_dequantised_pictures_come_back_as_they_were():
+    data = dataset(dequantize=True)
+    batch = view(data, [[3, 4]])["x"]
+    np.testing.assert_array_equal(data.to_uint8(batch)[0], IMAGES[[3, 4]])
 
 
 def test_the_view_is_a_function_of_its_key():
@@ -158,7 +163,8 @@ def test_held_out_examples_are_scaled_like_the_training_set():
     training, held_out = Source(VECTORS[:40]), Source(VECTORS[40:])
     data = make_dataset(training, scaling.symmetric(), validation=held_out)
     expected = scaling.symmetric().apply(VECTORS[40:], data.info["fitted"])
-    np.testing.assert_allclose(data.validation, expected, rtol=1e-6)
+    seen = data.view(data.validation, np.arange(10), KEY)["x"]
+    np.testing.assert_allclose(seen, expected, rtol=1e-6)
 
 
 def test_what_a_loaded_run_needs_is_json():

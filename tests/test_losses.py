@@ -131,3 +131,9 @@ def test_far_out_scores_on_the_wrong_side_keep_their_gradient(factory):
     to_real, to_fake = jax.grad(factory().d, argnums=(0, 1))(-far, far)
     np.testing.assert_allclose(to_real, -1, rtol=1e-6)
     np.testing.assert_allclose(to_fake, 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("factory", ALL)
+def test_other_combinations_of_the_terms_are_refused(factory):
+    with pytest.raises(ValueError, match="average"):
+        factory(terms="average").d(*scores(4))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax import build, validation
 from gan_jax.config import load_experiment, override, to_json
 from gan_jax.errors import UsageError
 from gan_jax.validation import validate
@@ -218,6 +219,20 @@ def test_a_file_that_is_no_experiment(gan, tmp_path, text, message):
 
 # Bad input
 
+MAXOUT = ("--config.discriminator.name=maxout",)
+
+
+def test_every_number_that_a_config_may_hold_has_its_range():
+    numbers = set()
+    for entry in set(build.ENTRIES) - {"d_optimizer", "g_optimizer"}:
+        for name in build.available(entry):
+            types = validation.keyword_types(entry, name)
+            numbers |= {
+                key for key, kind in types.items() if re.search("int|flo", str(kind))
+            }
+    assert {"dim", "widths", "steps_per_epoch", "size"} <= numbers
+    assert numbers <= set(validation.RANGES)
+
 
 def refused(outcome, message):
     """Status 2 and one line on stderr, after that of the versions if it came so far."""
@@ -282,7 +297,27 @@ def refused(outcome, message):
         (["--config.batch_size=1798"], "larger than the data: 1,797 examples"),
         (["--config.data.split=tset"], "'tset'; accepted: train"),
         (["--config.data.split=train[5"], "is not understood"),
-        (["--config.data.validation_split=train[1797:]"], "empty or reaches beyond"),
+        (
+            [
+                "--config.data.split=train[:9]",
+                "--config.data.validation_split=train[1797:]",
+            ],
+            "empty or reaches beyond",
+        ),
+        (
+            ["--config.data.validation_split=train[1500:]"],
+            r"train\[1500:\] shares examples with config\.data\.split=train;",
+        ),
+        (
+            ["--config.schedule.name=goodfellow_2014"],
+            "goodfellow_2014 needs optimizers with momentum",
+        ),
+        (
+            ["--config.prior.name=uniform", "--config.prior.low=3"],
+            r"low=3\.0 is not below high=1\.0",
+        ),
+        ([*MAXOUT, "--config.discriminator.units=0"], "units=0: must be at least 1"),
+        ([*MAXOUT, "--config.discriminator.dropout=1.5"], r"must be in \[0, 1\)"),
         (["--config.scaling.name=identity"], "scaling identity is for vectors"),
         (["--config.generator.name=dcgan"], r"dcgan takes square images of 16, 32, 64"),
         (["--config.discriminator.name=dcgan_mnist"], "at least 16 x 16 pixels"),

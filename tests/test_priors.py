@@ -1,10 +1,11 @@
-"""Distributions of the latents, and the paths between them."""
+"""Distributions of the latents."""
 
 import jax
 import numpy as np
 import pytest
 
-from gan_jax import latents, priors
+from gan_jax import priors
+from gan_jax.errors import UsageError
 
 KEY = jax.random.key(0)
 
@@ -39,29 +40,6 @@ def test_spherical_latents_have_length_one():
     np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1, rtol=1e-6)
 
 
-@pytest.mark.parametrize("line", [latents.lerp, latents.slerp])
-def test_paths_begin_and_end_where_they_should(line):
-    a, b = np.random.default_rng(0).normal(size=(2, 5, 8))
-    np.testing.assert_allclose(line(a, b, 0.0), a, rtol=1e-6)
-    np.testing.assert_allclose(line(a, b, 1.0), b, rtol=1e-6)
-
-
-def test_slerp_keeps_the_length_and_moves_evenly():
-    a, b = np.array([2.0, 0.0]), np.array([0.0, 2.0])
-    for t in (0.25, 0.5, 0.9):
-        expected = 2 * np.array([np.cos(t * np.pi / 2), np.sin(t * np.pi / 2)])
-        np.testing.assert_allclose(latents.slerp(a, b, t), expected, rtol=1e-6)
-
-
-def test_slerp_between_parallel_latents_is_a_straight_line():
-    a = np.array([1.0, 2.0])
-    np.testing.assert_allclose(latents.slerp(a, 3 * a, 0.5), 2 * a, rtol=1e-6)
-
-
-def test_a_walk_passes_its_stations_and_closes():
-    stations = np.random.default_rng(1).normal(size=(3, 2, 4))
-    path = latents.walk(stations, frames=5)
-    assert path.shape == (15, 2, 4)
-    np.testing.assert_allclose(path[::5], stations, rtol=1e-6)
-    ahead = latents.slerp(stations[2], stations[0], 4 / 5)
-    np.testing.assert_allclose(path[-1], ahead, rtol=1e-6)
+def test_an_empty_range_is_refused():
+    with pytest.raises(UsageError, match=r"low=3\.0 is not below high=1\.0"):
+        priors.uniform(low=3.0, high=1.0)

@@ -21,6 +21,10 @@ def test_every_experiment_is_in_the_table_and_every_file_named_exists():
         assert (ROOT / path).is_file(), path
 
 
+def test_nothing_is_left_to_be_filled_in():
+    assert re.findall(r"@[A-Z_0-9]+@|TODO", README) == []
+
+
 def test_every_picture_is_there():
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README)
     assert len(pictures) >= 3

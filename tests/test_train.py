@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import gan_jax
-from gan_jax import cli, main
+from gan_jax import build, cli, main
 from gan_jax.checkpoint import saved_steps
 from gan_jax.config import load_experiment, override
 from gan_jax.log import Album, MetricLog
@@ -304,6 +304,34 @@ def test_another_run_s_work_directory_is_refused(gan, flags, copy, changes, mess
     assert content(copy) == before
 
 
+def test_a_first_run_that_came_to_nothing_does_not_bind_the_next(gan, flags, tmp_path):
+    workdir = f"--workdir={tmp_path}/run"
+    rate = "--config.g_optimizer.learning_rate=1e30"
+    assert gan(*flags, workdir, rate).status == 3
+    assert not saved_steps(tmp_path / "run" / "checkpoints")
+    assert gan(*flags, workdir).status == 0
+    assert [row["step"] for row in rows(tmp_path / "run")] == list(range(1, 13))
+
+
+def test_a_run_that_came_in_between_is_not_taken_over(
+    gan, flags, tmp_path, monkeypatch
+):
+    """The other one trains while this one still reads its data."""
+    load = build.load_dataset
+    other = "--config.seed=7", f"--workdir={tmp_path}/run"
+
+    def slow(config):
+        monkeypatch.setattr(build, "load_dataset", load)
+        assert cli.run(main.main, [*flags, *other]) == 0
+        return load(config)
+
+    monkeypatch.setattr(build, "load_dataset", slow)
+    outcome = gan(*flags, f"--workdir={tmp_path}/run")
+    assert outcome.status == 2
+    assert "seed: 7 -> 0" in outcome.error
+    assert gan_jax.load(tmp_path / "run").config.seed == 7
+
+
 def test_a_broken_record_is_refused(gan, flags, copy):
     (copy / "config.json").write_text('{"experiment": "dig')
     outcome = gan(*flags, f"--workdir={copy}")
@@ -452,7 +480,9 @@ def test_many_updates_of_d_go_turn_by_turn_and_end_where_one_program_does(
             f"--config.{player}_optimizer.learning_rate=0.05",
         )
     ]
-    flags = *small, *sgd, "--config.d_steps=12", "--config.g_steps=2", *STEPS[1:]
+    view = "--config.data.flip=true", "--config.data.dequantize=true"
+    turns = "--config.d_steps=12", "--config.g_steps=2"
+    flags = *small, *sgd, *view, *turns, *STEPS[1:]
     steps = "--config.steps=3"
     assert loop._MAX_UNROLLED < 12
     assert gan(*flags, steps, f"--workdir={tmp_path}/turns").status == 0

@@ -397,3 +397,45 @@ def test_g_finds_the_mean_of_a_gaussian():
     after = game.generate(*state.sampler, z).mean(axis=0)
     assert np.abs(before - 3).max() > 1
     np.testing.assert_allclose(after, 3, atol=0.3)
+
+
+# --- D outside of training -----------------------------------------------------------
+
+
+def test_d_with_batch_norm_scores_images_by_their_own_statistics():
+    """As in training, and unlike by running statistics of real and fake ones mixed."""
+    game, D = make_game(), network(NormalisedD())
+    _, state, _ = setting(game)
+    x = 5 + jax.random.normal(jax.random.key(3), (N, 2))
+    d = state.d
+    expected, _ = D.apply(d.params, d.stats, x, train=True)
+    by_running, _ = D.apply(d.params, d.stats, x)
+    scores = game.score(d.params, d.stats, x)
+    np.testing.assert_allclose(scores, expected, rtol=1e-6)
+    assert not np.allclose(scores, by_running, rtol=1e-2)
+
+
+def test_d_with_dropout_alone_scores_without_it():
+    D = network(Dropped())
+    game = gan(network(NormalisedG()), D, losses.non_saturating(), priors.normal(dim=3))
+    params, stats = D.init(jax.random.key(0), jnp.ones((2, 2)))
+    x = jax.random.normal(jax.random.key(1), (N, 2))
+    np.testing.assert_array_equal(
+        game.score(params, stats, x), D.apply(params, stats, x)[0]
+    )
+
+
+class Dropped(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        return nn.Dense(1)(nn.Dropout(0.5, deterministic=not train)(x))[:, 0]
+
+
+def test_what_no_step_could_do_is_refused():
+    with pytest.raises(ValueError, match="simultanous"):
+        setting(update="simultanous")
+    with pytest.raises(ValueError, match="g_steps=2"):
+        setting(update="simultaneous", g_steps=2)
+    step, state, batch = setting(k=2, update="simultaneous")
+    with pytest.raises(ValueError, match="one minibatch"):
+        step(state, batch)

@@ -34,8 +34,11 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """The arrays x and y of the file; y is None where there are no labels."""
     if not path.is_file():
         raise UsageError(f"there is no file {path}; a .npy or .npz file is needed")
-    with path.open("rb") as file:
-        magic = file.read(6)
+    try:
+        with path.open("rb") as file:
+            magic = file.read(6)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     if not magic.startswith((b"\x93NUMPY", b"PK")):
         raise UsageError(f"{path} is not a .npy or .npz file")
     try:

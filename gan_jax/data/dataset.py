@@ -22,7 +22,7 @@ class Dataset(NamedTuple):
     info:       what a trained run needs to be loaded without the data, as JSON values:
                 shape, size, classes, fitted (see `scaling`)
     mean:       () -> mean of the scaled training examples, float32 [*shape]
-    validation: scaled held-out examples [n, *shape], or None
+    validation: like `arrays`, the held-out examples; None without any
     """
 
     arrays: dict[str, np.ndarray]
@@ -31,7 +31,7 @@ class Dataset(NamedTuple):
     to_uint8: Callable
     info: dict[str, Any]
     mean: Callable
-    validation: np.ndarray | None
+    validation: dict[str, np.ndarray] | None
 
 
 class Options(NamedTuple):
@@ -39,7 +39,7 @@ class Options(NamedTuple):
 
     validation_split: examples held out, in the source's way of naming splits
     flip:             mirror each image left to right with probability 1/2
-    dequantize:       add noise from U(0, 1) to integer pixels, in grey levels
+    dequantize:       add noise from U(-1/2, 1/2) to the pixels, in grey levels
     """
 
     validation_split: str | None = None
@@ -67,14 +67,12 @@ def make_dataset(
             mirrored = jax.random.bernoulli(flip_key, shape=indices.shape)
             x = jnp.where(mirrored[..., None, None, None], x[..., ::-1, :], x)
         if options.dequantize:
-            # 256 levels as intervals: still within [0, 255], which the scaling expects
-            x = (x + jax.random.uniform(noise_key, x.shape)) * (255 / 256)
+            x = x + jax.random.uniform(noise_key, x.shape, minval=-0.5, maxval=0.5)
         batch = {name: leaf[indices] for name, leaf in arrays.items() if name != "x"}
         return {"x": scaling.apply(x, fitted), **batch}
 
-    labels = {} if source.y is None else {"y": source.y}
     return Dataset(
-        arrays={"x": source.x, **labels},
+        arrays=_arrays(source),
         size=len(source.x),
         view=view,
         to_uint8=lambda x: scaling.invert(x, fitted),
@@ -85,10 +83,12 @@ def make_dataset(
             "fitted": fitted,
         },
         mean=lambda: _mean(source.x, scaling, fitted),
-        validation=None
-        if validation is None
-        else np.asarray(scaling.apply(validation.x, fitted)),
+        validation=None if validation is None else _arrays(validation),
     )
+
+
+def _arrays(source):
+    return {"x": source.x} if source.y is None else {"x": source.x, "y": source.y}
 
 
 def _mean(x, scaling, fitted):

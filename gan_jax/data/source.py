@@ -22,10 +22,10 @@ class Source(NamedTuple):
     classes: tuple[str, ...] = ()
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def hint(name: str, known: Iterable[str]) -> str:
     """The end of an error message: "; did you mean 'cat'?", or "" for none near."""
-    hint = did_you_mean(name, known).rstrip()
-    return f"; {hint}" if hint else ""
+    question = did_you_mean(name, known).rstrip()
+    return f"; {question}" if question else ""
 
 
 _SPLIT = re.compile(r"(\w+)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?")
@@ -58,7 +58,7 @@ def split_name(split: str, names: Iterable[str] = ("train",)) -> str:
     if name not in (names := list(names)):
         raise UsageError(
             f"there is no data split {name!r}; accepted: {', '.join(names)}, each "
-            f"with an optional range such as {names[0]}[:1000]{nearest(name, names)}"
+            f"with an optional range such as {names[0]}[:1000]{hint(name, names)}"
         )
     return name
 
@@ -84,6 +84,17 @@ def split_range(split: str, size: int) -> slice:
             f"data split {split!r} is empty or reaches beyond the {size:,} examples"
         )
     return slice(start, stop)
+
+
+def overlap(split: str, other: str) -> bool:
+    """Whether two splits share examples, whatever the size of the data.
+
+    Bounds counted from different ends are taken not to cross.
+    """
+    large = 10**12
+    a, b = split_range(split, large), split_range(other, large)
+    same_name = parse_split(split)[0] == parse_split(other)[0]
+    return same_name and max(a.start, b.start) < min(a.stop, b.stop)
 
 
 def select(source: Source, split: str) -> Source:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from gan_jax.data.cache import cached
-from gan_jax.data.source import Source, nearest, select, split_name, split_range
+from gan_jax.data.source import Source, hint, select, split_name, split_range
 from gan_jax.errors import UsageError
 
 AUTOMATIC = ("mnist", "fashion_mnist", "cifar10")
@@ -138,7 +138,7 @@ def _how_to_prepare(name: str, builder: str) -> str:
         return (
             f"TFDS has no data set {name!r}, nor is there one in {data_directory()}"
             + (
-                nearest(name, known)
+                hint(name, known)
                 or "; all are listed at https://www.tensorflow.org/datasets/catalog"
             )
         )
@@ -217,7 +217,7 @@ def _only(source: Source, classes: tuple[str, ...], builder: str) -> Source:
             raise UsageError(
                 f"{builder} has no class {name!r}; accepted: {accepted}"
                 f"{' ...' if len(source.classes) > 20 else ''}"
-                f"{nearest(name, source.classes)}"
+                f"{hint(name, source.classes)}"
             )
     if len(set(classes)) < len(classes):
         raise UsageError(f"a class is named twice in {', '.join(classes)}")
