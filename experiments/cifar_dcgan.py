@@ -1,6 +1,9 @@
 """CIFAR-10 with the DCGAN of Radford et al. (2016), at 32x32.
 
-python -m gan_jax.main --config=experiments/cifar_dcgan.py
+    python -m gan_jax.main --config=experiments/cifar_dcgan.py
+
+On two CPU cores with other work beside it, 1,500 steps (4 epochs) take 18 minutes:
+skies and grounds, no objects yet (seed 0).
 """
 
 from . import default

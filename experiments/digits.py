@@ -1,6 +1,8 @@
 """Handwritten digits of 8x8 pixels (scikit-learn's 1,797), by two small networks.
 
-python -m gan_jax.main
+    python -m gan_jax.main
+
+A minute on two CPU cores: most samples are digits (seed 0).
 """
 
 from . import default
