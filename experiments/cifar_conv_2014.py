@@ -2,6 +2,8 @@
 `cifar10_convolutional.yaml`.
 
     python -m gan_jax.main --config=experiments/cifar_conv_2014.py
+
+Contrast-normalised as in cifar_mlp_2014.py; not run to its end yet.
 """
 
 from . import cifar_mlp_2014

@@ -3,6 +3,8 @@
     python -m gan_jax.main --config=experiments/cifar_mlp.py
 
 All ten classes: --config.data.classes=
+
+1.1 steps a second on two CPU cores; not run to its end yet.
 """
 
 from . import mnist_mlp

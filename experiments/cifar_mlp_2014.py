@@ -5,6 +5,8 @@
 
 Images are contrast-normalised to a length of 55, which cannot be undone for samples:
 pictures show them over the training set's greatest |x|, as the original did.
+
+Not run to its end yet.
 """
 
 from . import mnist_mlp_2014

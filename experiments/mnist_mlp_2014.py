@@ -6,6 +6,8 @@ Simultaneous updates on shared latents and dropout masks, the mean of D's two te
 uniform latents of unit variance, uniform initial weights, the logit of the mean digit
 as the output's bias, momentum from 0.5 to 0.7 and a falling learning rate. The original
 has no last step.
+
+41 steps a second on two CPU cores; not run to its end yet.
 """
 
 from . import default

@@ -150,7 +150,7 @@ class Progress:
     def update(self, step: int, metrics: dict[str, float]) -> None:
         """Shows the metrics of `step`, the rate since the last call, the time left."""
         now = time.monotonic()
-        shown = [f"{label} {metrics[key]:.3f}" for key, label in _SHOWN.items()]
+        shown = [f"{_SHOWN[k]} {metrics[k]:.3f}" for k in _SHOWN if k in metrics]
         if step > self._step:  # the first step tells no rate
             rate = (step - self._step) / max(now - self._time, 1e-9)
             left = tqdm.format_interval((self._total - step) / rate)
