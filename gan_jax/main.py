@@ -1,6 +1,6 @@
 """Trains one experiment: python -m gan_jax.main --config=experiments/digits.py
 
-Flags only; the work is in `train.py`.
+The same command again goes on from the newest checkpoint.
 """
 
 import json
@@ -63,8 +63,10 @@ def main(arguments: list[str]) -> None:
 
 
 def _split_off_changes(arguments):
-    """The flags, and the changes of the config: --config.FIELD=VALUE or --config.FIELD
-    VALUE."""
+    """The flags, and the changes of the config as (FIELD, VALUE) pairs.
+
+    A change is one argument, --config.FIELD=VALUE, or two without the equals sign.
+    """
     rest, changes = [], []
     waiting = iter(arguments)
     for argument in waiting:

@@ -28,9 +28,8 @@ def play(name, tx, loss, player: Player, opponent: Player, numbers, batch, key):
         "grad_norm": optax.tree.norm(grads),
         "update_norm": optax.tree.norm(updates),
     }
-    return Player(params, stats, opt_state), {
-        f"{name}_{k}": metrics[k] for k in metrics
-    }
+    metrics = {f"{name}_{metric}": value for metric, value in metrics.items()}
+    return Player(params, stats, opt_state), metrics
 
 
 def turn_keys(state: TrainState, n):
