@@ -121,6 +121,7 @@ def _loop(config, workdir, dataset, built, state):
                     log.add_picture(step, picture)
                 if saves:
                     checkpoints.save(state)
+                if saves and not last:  # the last curves are drawn on leaving
                     write_curves(workdir, built.loss)
             if signal is not None and step < config.steps:
                 raise Interrupted(
@@ -142,12 +143,17 @@ def _finite_metrics(unchecked, checkpoints):
     return {name: float(value) for name, value in metrics.items()}
 
 
+@jax.jit
+def _is_finite(state):
+    """Whether every number of the state is finite: one program, one answer."""
+    leaves = jax.tree.leaves(state)
+    floats = [x for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)]
+    return jnp.stack([jnp.isfinite(x).all() for x in floats]).all()
+
+
 def _require_finite(state, checkpoints):
     # the losses of a step tell of the parameters before it, not after
-    floats = [
-        x for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)
-    ]
-    if not all(bool(jnp.isfinite(x).all()) for x in floats):
+    if not _is_finite(state):
         where = f"a parameter is not finite after step {int(state.step):,}"
         _diverged(where, checkpoints)
 
