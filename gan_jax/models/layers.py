@@ -12,7 +12,8 @@ Its gradient in y is the convolution itself, in x the transposed convolution, in
 trains the kernel. Each is bilinear in the other two arguments, so each has the other
 two as derivatives: three functions closed under reverse-mode differentiation, in their
 fastest form however often a gradient penalty differentiates. (They do not support
-forward mode, `jax.jvp`.)
+forward mode, `jax.jvp`.) Where a backend needs a form of its own, `to_image` and
+`to_kernel` are the places that know.
 """
 
 import functools
@@ -70,8 +71,53 @@ def to_features(x, w, window):
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def to_image(y, w, window):
     """Transposed convolution: features and kernel, as above -> images [n, h, w, i]."""
-    x = jax.ShapeDtypeStruct((len(y), *window.image, w.shape[2]), y.dtype)
-    return jax.linear_transpose(lambda x: _convolve(x, w, window), x)(y)[0]
+
+    def transposed(y, w):
+        x = jax.ShapeDtypeStruct((len(y), *window.image, w.shape[2]), y.dtype)
+        return jax.linear_transpose(lambda x: _convolve(x, w, window), x)(y)[0]
+
+    # XLA on CPU multiplies with the zeros between strides, and wants many channels.
+    if window.stride > 1 or w.shape[2] < 16:
+        return lax.platform_dependent(
+            y, w, cpu=functools.partial(_fold_image, window=window), default=transposed
+        )
+    return transposed(y, w)
+
+
+def _fold_image(y, w, window):
+    """`to_image` as a matrix product for each kernel row, and sums of what overlaps."""
+    (top, _), (left, _) = window.padding
+    height, width = window.image
+
+    def kernel_row(w):  # [kw, i, o] -> [n, rows of y, width, i]
+        taps = jnp.einsum("nhwo,kio->nhwki", y, w)
+        return _fold(taps, 2, window.stride, left, width)
+
+    rows = jnp.stack([kernel_row(w[i]) for i in range(window.kernel)], axis=2)
+    return _fold(rows, 1, window.stride, top, height)
+
+
+def _fold(taps, axis, stride, start, size):
+    """Sums [.., places, kernel, ..] into pixels start, .., start + size - 1 of `axis`.
+
+    Tap k of place p falls on pixel p * stride + k.
+    """
+
+    def pad(x, axis, before, after):
+        return jnp.pad(
+            x, [(before, after) if i == axis else (0, 0) for i in range(x.ndim)]
+        )
+
+    kernel = taps.shape[axis + 1]
+    reach = -(-kernel // stride)  # places whose windows share a pixel
+    taps = pad(taps, axis + 1, 0, reach * stride - kernel)
+    x = sum(
+        pad(part, axis, i, reach - 1 - i)
+        for i, part in enumerate(jnp.split(taps, reach, axis + 1))
+    )
+    x = x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :])
+    x = pad(x, axis, 0, max(0, start + size - x.shape[axis]))
+    return lax.slice_in_dim(x, start, start + size, axis=axis)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
