@@ -58,7 +58,7 @@ class Generator(nn.Module):
         dense = functools.partial(nn.Dense, use_bias=bias, kernel_init=_normal)
 
         def activate(h):
-            h = layers.batch_norm(h, train) if self.batch_norm else h
+            h = layers.BatchNorm()(h, train) if self.batch_norm else h
             return nn.relu(h) if self.relu else nn.sigmoid(h)
 
         def double(h, features, bias):
@@ -99,7 +99,7 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, x, *, train=False):
         def activate(x, norm):
-            x = layers.batch_norm(x, train) if norm else x
+            x = layers.BatchNorm()(x, train) if norm else x
             return nn.leaky_relu(x, 0.2) if self.leaky else nn.relu(x)
 
         stride = 2 if self.strided else 1

@@ -38,7 +38,7 @@ class Generator(nn.Module):
         )
 
         def norm(x):
-            return layers.batch_norm(nn.relu(x), train)
+            return layers.BatchNorm()(nn.relu(x), train)
 
         h = norm(dense(16 * self.width)(z))
         h = norm(dense(height // 4 * (width // 4) * 2 * self.width)(h))

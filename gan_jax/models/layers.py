@@ -245,9 +245,42 @@ def maxout(x, pieces):
     return _maximum(jnp.split(x, pieces, axis=-1))
 
 
-def batch_norm(x, train):
-    """Batch norm by the batch's statistics if `train`, else by the running ones."""
-    return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5)(x)
+class BatchNorm(nn.Module):
+    """Batch norm: `nn.BatchNorm` with momentum 0.9.
+
+    Statistics are float32 vectors, and turn into one factor and one shift a channel
+    before they meet x. With the broadcast shapes of flax, XLA does not see that two
+    equal passes of a generator are equal, and runs both.
+    """
+
+    epsilon: float = 1e-5
+    momentum: float = 0.9
+
+    @nn.compact
+    def __call__(self, x, train):
+        """x [.., channels] by the statistics of the batch if `train`, or running."""
+        channels = x.shape[-1:]
+        scale = self.param("scale", nn.initializers.ones, channels)
+        bias = self.param("bias", nn.initializers.zeros, channels)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
+        running_var = self.variable("batch_stats", "var", jnp.ones, channels)
+        mean, var = running_mean.value, running_var.value
+        if train:
+            # read by three passes over memory, which are not to make it anew
+            x = lax.optimization_barrier(x)
+            axes = tuple(range(x.ndim - 1))
+            mean = jnp.mean(x, axes)
+            var = jnp.maximum(0.0, jnp.mean(jnp.square(x), axes) - jnp.square(mean))
+            if not self.is_initializing():
+                old = self.momentum
+                running_mean.value = old * running_mean.value + (1 - old) * mean
+                running_var.value = old * running_var.value + (1 - old) * var
+        factor = scale * lax.rsqrt(var + self.epsilon)
+
+        def spread(vector):
+            return lax.broadcast_in_dim(vector, x.shape, (x.ndim - 1,))
+
+        return (x - spread(mean)) * spread(factor) + spread(bias)
 
 
 def activation(name):
