@@ -144,6 +144,9 @@ def build(config, shape, mean) -> Built:
     D = bind("discriminator", config.discriminator)()
     loss = bind("loss", config.loss)()
     prior = bind("prior", config.prior)()
+    as_network = functools.partial(
+        network, dtype=config.dtype, precision=config.matmul_precision
+    )
     hparams, transformations = {"ema_decay": config.ema_decay}, {}
     for player in ("d", "g"):
         tx, hparams[player] = _optimizer(config, player)
@@ -151,7 +154,7 @@ def build(config, shape, mean) -> Built:
     schedule = bind("schedule", config.schedule)()
     schedule(hparams, 0)  # refuses optimizers that lack the numbers it changes
     return Built(
-        game=gan(network(G), network(D), loss, prior),
+        game=gan(as_network(G), as_network(D), loss, prior),
         loss=loss,
         d_tx=transformations["d"],
         g_tx=transformations["g"],

@@ -54,13 +54,12 @@ class Checkpoints:
     def save(self, state) -> None:
         """Saves `state` under its step, unless that is there.
 
-        Waits for the state to be computed, but not for the disk.
+        Waits for the state to be computed, but not for the disk: nobody may take over
+        its buffers.
         """
         step = int(state.step)
         if step == self._latest:
             return
-        # a copy, since the next training step takes over the state's own buffers
-        state = jax.tree.map(jnp.copy, state)
         self._orbax.save_async(
             step, state, force=True, custom_metadata={"crc32": _checksums(state)}
         )

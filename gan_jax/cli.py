@@ -43,6 +43,26 @@ def parse(values: flags.FlagValues, arguments: list[str]) -> None:
         raise UsageError(f"unexpected argument {rest[0]!r}; flags begin with --")
 
 
+def split_off_changes(
+    arguments: list[str],
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """The flags, and the changes of the config as (FIELD, VALUE) pairs.
+
+    A change is one argument, --config.FIELD=VALUE, or two without the equals sign.
+    """
+    rest, changes = [], []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument.startswith(("--config.", "-config.")):
+            field, equals, text = argument.partition(".")[2].partition("=")
+            if not equals and (text := next(waiting, None)) is None:
+                raise UsageError(f"{argument} needs a value: {argument}=...")
+            changes.append((field, text))
+        else:
+            rest.append(argument)
+    return rest, changes
+
+
 def describe(values: flags.FlagValues) -> str:
     """The flags of a command, one a line, for its help."""
     names = [name for name in values if len(name) > 1]

@@ -25,6 +25,7 @@ FREE_FIELDS = (
     "validate_every",
     "sample_every",
     "checkpoint_every",
+    "steps_per_dispatch",
 )
 
 

@@ -1,6 +1,7 @@
 """What a run says while it trains: progress for people, metrics for files."""
 
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -8,7 +9,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from gan_jax import pictures
@@ -36,16 +36,22 @@ class MetricLog:
         kept.write_text("".join(map(_line, rows)))
         os.replace(kept, path)
         self._file = path.open("a")
-        self._events = SummaryWriter(
-            str(workdir / "tensorboard"), purge_step=step + 1, write_to_disk=True
-        )
+        self._workdir, self._step = workdir, step
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
         self._file.close()
-        self._events.close()
+        if "_events" in vars(self):
+            self._events.close()
+
+    @functools.cached_property
+    def _events(self):
+        from tensorboardX import SummaryWriter  # a second, which the first step gains
+
+        folder = str(self._workdir / "tensorboard")
+        return SummaryWriter(folder, purge_step=self._step + 1, write_to_disk=True)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """One row: the step and its metrics."""
@@ -138,29 +144,24 @@ class Progress:
 
     def compiled(self, step: int) -> None:
         """The first step is over: what it took is compilation, not training."""
+        say(f"first step after {time.monotonic() - self._time:.1f} s")
         self._step, self._time = step, time.monotonic()
 
-    @contextlib.contextmanager
-    def pause(self):
-        """Time spent in here, on pictures and checkpoints, is not training."""
-        begin = time.monotonic()
-        yield
-        self._time += time.monotonic() - begin
-
     def update(self, step: int, metrics: dict[str, float]) -> None:
-        """Shows the metrics of `step`, the rate since the last call, the time left."""
+        """Shows the metrics of `step`, the rate since the last show, the time left."""
         now = time.monotonic()
+        due = now - self._printed >= _SECONDS_BETWEEN_LINES or step == self._total
+        if self._bar.disable and not due:
+            return
         shown = [f"{_SHOWN[k]} {metrics[k]:.3f}" for k in _SHOWN if k in metrics]
         if step > self._step:  # the first step tells no rate
             rate = (step - self._step) / max(now - self._time, 1e-9)
             left = tqdm.format_interval((self._total - step) / rate)
             images = rate * self._images_per_step
             shown += [f"{rate:.3g} steps/s", f"{images:,.0f} images/s", f"{left} left"]
-        self._step, self._time = step, now
+        self._step, self._time, self._printed = step, now, now
         text = "  ".join(shown)
         self._bar.update(step - self._bar.n)
         self._bar.set_description_str(text)
-        due = now - self._printed >= _SECONDS_BETWEEN_LINES or step == self._total
-        if self._bar.disable and due:
-            self._printed = now
+        if self._bar.disable:
             say(f"step {step}/{self._total}  {text}")

@@ -15,8 +15,8 @@ from absl import flags
 import gan_jax
 from gan_jax import cli
 from gan_jax.config import fields, load_experiment, override, to_json
-from gan_jax.errors import UsageError
 from gan_jax.log import say
+from gan_jax.process import prepare_process
 from gan_jax.validation import validate
 
 
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
     flags.DEFINE_bool(
         "print_config", False, "print the resolved config as JSON", flag_values=values
     )
-    rest, changes = _split_off_changes(arguments)
+    rest, changes = cli.split_off_changes(arguments)
     cli.parse(values, rest)
     config, doc = load_experiment(values.config)
     override(config, changes)
@@ -50,6 +50,7 @@ def main(arguments: list[str]) -> None:
     if values.print_config:
         print(json.dumps(to_json(config), indent=2))
         return
+    prepare_process()
     devices = jax.devices()
     say(
         f"gan_jax {gan_jax.__version__}, jax {jax.__version__}, "
@@ -60,24 +61,6 @@ def main(arguments: list[str]) -> None:
     name = Path(values.config).stem
     workdir = Path(values.workdir or f"runs/{name}").expanduser()
     gan_jax.train(config, workdir, experiment=name)
-
-
-def _split_off_changes(arguments):
-    """The flags, and the changes of the config as (FIELD, VALUE) pairs.
-
-    A change is one argument, --config.FIELD=VALUE, or two without the equals sign.
-    """
-    rest, changes = [], []
-    waiting = iter(arguments)
-    for argument in waiting:
-        if argument.startswith(("--config.", "-config.")):
-            field, equals, text = argument.partition(".")[2].partition("=")
-            if not equals and (text := next(waiting, None)) is None:
-                raise UsageError(f"{argument} needs a value: {argument}=...")
-            changes.append((field, text))
-        else:
-            rest.append(argument)
-    return rest, changes
 
 
 def _unseen_accelerator(platform):

@@ -1,6 +1,7 @@
 """A linen module seen as pure functions with explicit state.
 
-The one place that knows how flax spells dropout keys and batch-norm modes.
+The one place that knows how flax spells dropout keys and batch-norm modes, and in what
+numbers a network computes.
 """
 
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import NamedTuple
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 
 class Network(NamedTuple):
@@ -24,21 +26,37 @@ class Network(NamedTuple):
     apply: Callable
 
 
-def network(module: nn.Module) -> Network:
-    """`module`, whose __call__ takes (*inputs, train), as a `Network`."""
+def network(module: nn.Module, dtype="float32", precision="high") -> Network:
+    """`module`, whose __call__ takes (*inputs, train), as a `Network`.
+
+    dtype:     of the activations. Parameters and inputs are cast to it on the way in
+               and the output to float32 on the way out, so that gradients, too, come
+               out as float32; statistics are left as they are
+    precision: of float32 products, as in `jax.default_matmul_precision`
+    """
 
     def init(key, *inputs):
         stats = dict(module.init(key, *inputs, train=False))
         return stats.pop("params"), stats
 
     def apply(params, stats, *inputs, key: jax.Array | None = None, train=False):
+        params, inputs = _cast((params, inputs), dtype)
         variables = {"params": params, **stats}
         rngs = {} if key is None else {"dropout": key}
-        if not train:
-            return module.apply(variables, *inputs, train=False, rngs=rngs), stats
-        output, moved = module.apply(
-            variables, *inputs, train=True, rngs=rngs, mutable=list(stats)
-        )
-        return output, dict(moved)
+        moving = list(stats) if train else []
+        with jax.default_matmul_precision(precision):
+            output, moved = module.apply(
+                variables, *inputs, train=train, rngs=rngs, mutable=moving
+            )
+        return _cast(output, jnp.float32), dict(moved) if train else stats
 
     return Network(init, apply)
+
+
+def _cast(tree, dtype):
+    """`tree` with its floating-point leaves in `dtype`."""
+
+    def cast(x):
+        return x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
+
+    return jax.tree.map(cast, tree)

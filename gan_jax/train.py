@@ -7,22 +7,18 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gan_jax import build
 from gan_jax.checkpoint import Checkpoints, restore, saved_steps
-from gan_jax.data.stream import minibatch_indices
+from gan_jax.dispatch import make_dispatch
 from gan_jax.errors import DivergedError, Interrupted, UsageError
 from gan_jax.log import Album, MetricLog, Progress, say, write_curves
 from gan_jax.signals import Signals
 from gan_jax.state import TrainState
-from gan_jax.train_step import make_train_step, make_turns, turn_keys
 from gan_jax.validation import validate
 from gan_jax.watch import make_held_out, make_painter
 from gan_jax.workdir import claim, refuse_another_run, write_record
-
-# More updates of D than these are dispatched one by one: unrolled into one program they
-# would compile for minutes.
-_MAX_UNROLLED = 8
 
 
 def train(config, workdir, experiment: str = "custom") -> TrainState:
@@ -74,73 +70,120 @@ def _announce(config, dataset, state, workdir, resumes):
 
 
 def _loop(config, workdir, dataset, built, state):
-    """Trains to config.steps; shows, logs and saves on the way."""
+    """Trains to config.steps; shows, logs and saves on the way.
+
+    What a dispatch leaves to be seen and saved is computed on the device at once, and
+    read, drawn and written while the device is busy with the next one.
+    """
     view_key, sample_key, held_out_key = jax.random.split(build.loop_key(config), 3)
-    dispatch = _make_dispatch(config, built, dataset, view_key)
-    paint = make_painter(config, built, dataset, sample_key)
+    dispatch = make_dispatch(config, built, dataset, view_key)
+    painter = make_painter(config, built, dataset, sample_key)
     held_out = make_held_out(config, built, dataset, held_out_key)
-    start = int(state.step)
+    every = [config.log_every, config.sample_every, config.checkpoint_every]
+    every += [config.validate_every] if held_out else []
+    step = int(state.step)
     with (
-        Checkpoints(workdir / "checkpoints", start) as checkpoints,
-        MetricLog(workdir, start) as log,
-        Album(workdir, start) as album,
-        Progress(start, config.steps, config.batch_size * config.d_steps) as progress,
+        Checkpoints(workdir / "checkpoints", step) as checkpoints,
+        MetricLog(workdir, step) as log,
+        Album(workdir, step) as album,
+        Progress(step, config.steps, config.batch_size * config.d_steps) as progress,
         Signals() as signals,
         contextlib.ExitStack() as leaving,
     ):
         leaving.callback(write_curves, workdir, built.loss)
-        if start == 0:
-            album.add(0, paint(state))
         unchecked = []
-        for step in range(start + 1, config.steps + 1):
-            state, metrics = dispatch(state, step - 1)
-            if step == start + 1:
-                jax.block_until_ready(metrics)
-                progress.compiled(step)
-            unchecked.append((step, metrics))
-            signal = signals.received  # asked once: it may come at any time
-            last = step == config.steps or signal is not None
-            logs = step % config.log_every == 0
-            validates = held_out is not None and step % config.validate_every == 0
+
+        def look(step, state, last):
+            """Queues on the device what step's end is due; () -> None does the rest."""
+
+            def due(interval):
+                return step > 0 and step % interval == 0
+
+            logs = due(config.log_every)
+            validates = held_out is not None and due(config.validate_every)
             paints = step % config.sample_every == 0 or step == config.steps
-            saves = step % config.checkpoint_every == 0 or last
-            if not (logs or validates or paints or saves):
-                continue
-            metrics = _finite_metrics(unchecked, checkpoints)
-            if logs:
-                progress.update(step, metrics)
-            with progress.pause():
-                if validates or paints or saves:
-                    _require_finite(state, checkpoints)
-                row = (metrics if logs else {}) | (held_out(state) if validates else {})
+            saves = due(config.checkpoint_every) or last
+            seen = list(unchecked) if logs or validates or paints or saves else []
+            del unchecked[: len(seen)]
+            finite = _is_finite(state) if validates or paints or saves else True
+            losses = held_out.compute(state) if validates else None
+            samples = painter.sample(state) if paints else None
+            saved = _copy(state) if saves else None
+
+            def finish():
+                metrics = _finite_metrics(seen, checkpoints)
+                if not finite:
+                    # the losses of a step tell of the parameters before it, not after
+                    what = f"a parameter is not finite after step {step:,}"
+                    _diverged(what, checkpoints)
+                row = metrics if logs else {}
+                if logs:
+                    progress.update(step, metrics)
+                if validates:
+                    row = row | held_out.read(losses)
                 if row:
                     log.write(step, row)
                 if paints:
-                    picture = paint(state)
+                    picture = painter.paint(samples)
                     album.add(step, picture)
-                    log.add_picture(step, picture)
+                    if step:
+                        log.add_picture(step, picture)
                 if saves:
-                    checkpoints.save(state)
+                    checkpoints.save(saved)
                 if saves and not last:  # the last curves are drawn on leaving
                     write_curves(workdir, built.loss)
-            if signal is not None and step < config.steps:
-                raise Interrupted(
-                    signal,
-                    f"interrupted and saved at step {step:,}; the same command goes on",
-                )
+
+            return finish
+
+        finish = look(0, state, last=False) if step == 0 else lambda: None
+        start, signal, metrics = step, None, None
+        while step < config.steps and signal is None:
+            stop = min([config.steps, step + dispatch.most, *_next(step, every)])
+            before = metrics
+            state, metrics = dispatch.run(state, step, stop)
+            unchecked.append((step, stop, metrics))
+            finish()
+            jax.block_until_ready(before)  # at most two dispatches are under way
+            if step == start:
+                jax.block_until_ready(metrics)
+                progress.compiled(stop)
+            step = stop
+            signal = signals.received  # asked once: it may come at any time
+            finish = look(step, state, step == config.steps or signal is not None)
+        finish()
+        if signal is not None and step < config.steps:
+            raise Interrupted(
+                signal,
+                f"interrupted and saved at step {step:,}; the same command goes on",
+            )
     say(f"done: {config.steps:,} steps, in {workdir}")
     return state
 
 
-def _finite_metrics(unchecked, checkpoints):
+def _next(step, intervals):
+    """The next multiple of each interval after `step`."""
+    return [interval * (step // interval + 1) for interval in intervals]
+
+
+@jax.jit
+def _copy(state):
+    """The state in buffers of its own, which the next dispatch does not take over."""
+    return jax.tree.map(jnp.copy, state)
+
+
+def _finite_metrics(seen, checkpoints):
     """The newest of the metrics on the host, once all of them are seen finite."""
-    for step, metrics in jax.device_get(unchecked):
-        for name in sorted(metrics, key=lambda name: "loss" not in name):
-            if not math.isfinite(metrics[name]):
-                what = f"{name} became {metrics[name]} at step {step:,}"
-                _diverged(what, checkpoints)
-    unchecked.clear()
-    return {name: float(value) for name, value in metrics.items()}
+    newest = {}
+    for start, stop, metrics in jax.device_get(seen):
+        columns = {name: np.ravel(v)[: stop - start] for name, v in metrics.items()}
+        for i in range(stop - start):
+            for name in sorted(columns, key=lambda name: "loss" not in name):
+                value = columns[name][min(i, len(columns[name]) - 1)]
+                if not math.isfinite(value):
+                    what = f"{name} became {value} at step {start + i + 1:,}"
+                    _diverged(what, checkpoints)
+        newest = {name: float(column[-1]) for name, column in columns.items()}
+    return newest
 
 
 @jax.jit
@@ -151,62 +194,7 @@ def _is_finite(state):
     return jnp.stack([jnp.isfinite(x).all() for x in floats]).all()
 
 
-def _require_finite(state, checkpoints):
-    # the losses of a step tell of the parameters before it, not after
-    if not _is_finite(state):
-        where = f"a parameter is not finite after step {int(state.step):,}"
-        _diverged(where, checkpoints)
-
-
 def _diverged(what, checkpoints):
     step = checkpoints.latest
     saved = "none" if step is None else f"step {step:,}"
     raise DivergedError(f"diverged: {what}; last good checkpoint: {saved}")
-
-
-def _make_dispatch(config, built, dataset, key):
-    """(state, step) -> (state, metrics): the training step on its minibatches.
-
-    The whole data set lies on the device; only indices travel.
-    """
-    k, n, size = config.d_steps, config.batch_size, dataset.size
-    parts = built.game, built.d_tx, built.g_tx, built.schedule
-    arrays = jax.device_put(dataset.arrays)
-
-    def batch_of(arrays, indices, step, j):
-        view_key = jax.random.fold_in(jax.random.fold_in(key, step), j)
-        return dataset.view(arrays, indices, view_key)
-
-    def indices(step):
-        return minibatch_indices(config.seed, step * k, k, n, size)
-
-    if k <= _MAX_UNROLLED:
-        train_step = make_train_step(*parts, config.turns, config.g_steps)
-
-        @functools.partial(jax.jit, donate_argnums=0)
-        def whole(state, arrays, indices):
-            rows = [batch_of(arrays, indices[j], state.step, j) for j in range(k)]
-            return train_step(
-                state, jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
-            )
-
-        return lambda state, step: whole(state, arrays, indices(step))
-
-    def compiled(turn):
-        def on_minibatch(state, arrays, indices, key, j):
-            return turn(state, batch_of(arrays, indices, state.step, j), key)
-
-        return jax.jit(on_minibatch, donate_argnums=0)
-
-    d_turn, g_turn = map(compiled, make_turns(*parts))
-
-    def by_turns(state, step):
-        rows = indices(step)
-        keys = turn_keys(state, k + config.g_steps)
-        for j in range(k):
-            state, d_metrics = d_turn(state, arrays, rows[j], keys[j], j)
-        for j in range(k, k + config.g_steps):
-            state, g_metrics = g_turn(state, arrays, rows[-1], keys[j], k - 1)
-        return state.replace(step=state.step + 1), d_metrics | g_metrics
-
-    return by_turns

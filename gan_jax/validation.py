@@ -23,7 +23,10 @@ _COUNTS = (
 # the fields of a config beside its entries, and their types
 FIELDS = dict.fromkeys(_COUNTS, int) | {
     "seed": int,
+    "steps_per_dispatch": int,
     "turns": typing.Literal["alternating", "simultaneous"],
+    "dtype": typing.Literal["float32", "bfloat16"],
+    "matmul_precision": typing.Literal["highest", "high", "default"],
     "ema_decay": float,
     "sample_grid": tuple[int, ...],
 }
@@ -31,10 +34,12 @@ _AT_LEAST_ONE = (lambda x: x >= 1, "must be at least 1")
 _POSITIVE = (lambda x: x > 0, "must be positive")
 _NOT_NEGATIVE = (lambda x: x >= 0, "must not be negative")
 _FRACTION = (lambda x: 0 <= x < 1, "must be in [0, 1)")
+_LENGTH = (lambda x: 0 < x <= 1e6, "must be in (0, 1e6]")  # far from overflows
 _ANY = (lambda x: True, "")
 # what a number of this name may be, wherever it stands
 RANGES = dict.fromkeys(_COUNTS, _AT_LEAST_ONE) | {
     "seed": (lambda x: 0 <= x < 2**32, "must be in [0, 2^32)"),
+    "steps_per_dispatch": _NOT_NEGATIVE,
     "sample_grid": (
         lambda x: len(x) == 2 and min(x) >= 1,
         "must be two numbers, rows and columns",
@@ -58,6 +63,11 @@ RANGES = dict.fromkeys(_COUNTS, _AT_LEAST_ONE) | {
     # data, scalings, priors
     "channels": (lambda x: np.min(x) >= 1, "must be at least 1"),
     "size": _AT_LEAST_ONE,
+    "modes": _AT_LEAST_ONE,
+    "radius": _LENGTH,
+    "side": _AT_LEAST_ONE,
+    "spacing": _LENGTH,
+    "std": (lambda x: 0 <= x <= 1e6, "must be in [0, 1e6]"),
     "norm": _POSITIVE,
     "dim": _AT_LEAST_ONE,
     "low": _ANY,

@@ -1,5 +1,8 @@
 """What is watched of a run while it trains: pictures, and losses on held-out data."""
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 import jax
 import numpy as np
 
@@ -9,8 +12,26 @@ from gan_jax.games import draw_latents
 _SCATTER_POINTS = 500
 
 
-def make_painter(config, built, dataset, key):
-    """state -> picture [H, W, 3]: samples of latents that stay the same all through."""
+class Painter(NamedTuple):
+    """sample: state -> samples on the device, of latents that stay the same
+    paint:  samples -> picture uint8 [H, W, 3]
+    """
+
+    sample: Callable
+    paint: Callable
+
+
+class HeldOut(NamedTuple):
+    """compute: state -> values on the device
+    read:    values -> losses and D's metrics as numbers, by name
+    """
+
+    compute: Callable[[Any], Any]
+    read: Callable[[Any], dict[str, float]]
+
+
+def make_painter(config, built, dataset, key) -> Painter:
+    """How a run's samples are pictured, all through with the same latents."""
     is_images = len(dataset.info["shape"]) == 3
     rows, columns_ = config.sample_grid
     n = rows * columns_ if is_images else _SCATTER_POINTS
@@ -19,17 +40,20 @@ def make_painter(config, built, dataset, key):
     shown = np.linspace(0, dataset.size - 1, min(dataset.size, _SCATTER_POINTS))
     real = dataset.arrays["x"][shown.astype(int)]
 
-    def paint(state):
-        samples = dataset.to_uint8(generate(*state.sampler, z))
+    def sample(state):
+        return generate(*state.sampler, z)
+
+    def paint(samples):
+        samples = dataset.to_uint8(samples)
         if is_images:
             return pictures.grid(samples, rows, columns_)
         return pictures.scatter(samples, real)
 
-    return paint
+    return Painter(sample, paint)
 
 
-def make_held_out(config, built, dataset, key):
-    """state -> both losses and D's metrics on held-out data; None without any.
+def make_held_out(config, built, dataset, key) -> HeldOut | None:
+    """Both losses and D's metrics on held-out data; None without any.
 
     They are the losses of training, batch norm and dropout as there, averaged over the
     held-out minibatches with the same latents each time: what differs from the training
@@ -59,8 +83,8 @@ def make_held_out(config, built, dataset, key):
             for name, value in metrics.items()
         }
 
-    def held_out(state):
-        minibatches = [
+    def compute(state):
+        return [
             on_minibatch(
                 state,
                 arrays,
@@ -69,10 +93,12 @@ def make_held_out(config, built, dataset, key):
             )
             for j in range(size // n)
         ]
-        values = jax.device_get(minibatches)
+
+    def read(values):
+        values = jax.device_get(values)
         return {
             name: float(np.mean([metrics[name] for metrics in values]))
             for name in values[0]
         }
 
-    return held_out
+    return HeldOut(compute, read)

@@ -21,6 +21,7 @@ DCGAN = "--config.generator.width=4", "--config.discriminator.width=4"
 SHRUNK = {
     "default": (None, ()),
     "digits": (None, ()),
+    "toy2d": (None, ()),
     "mnist_mlp": (MNIST, DENSE),
     "mnist_mlp_2014": (MNIST, DENSE),
     "mnist_lsgan": (MNIST, DCGAN),
@@ -78,7 +79,7 @@ def test_an_experiment_takes_two_steps(gan, tmp_path, name):
     assert metrics["step"].tolist() == [1, 2]
     judged = "validation_split" in run.config.data
     assert ("validation_d_loss" in metrics) == judged
-    expected = {"own_images": (16, 16, 3)}.get(name, shape or (8, 8, 1))
+    expected = {"own_images": (16, 16, 3), "toy2d": (2,)}.get(name, shape or (8, 8, 1))
     samples = run.sample(4)
     assert samples.shape == (4, *expected)
     assert samples.std(axis=0).max() > 0

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import gan_jax
-from gan_jax import build, cli, main
+from gan_jax import build, cli, dispatch, main
 from gan_jax.checkpoint import saved_steps
 from gan_jax.config import load_experiment, override
 from gan_jax.log import Album, MetricLog
@@ -371,19 +371,19 @@ def test_a_run_that_diverges_later_names_the_last_good_checkpoint(
     gan, flags, copy, monkeypatch
 ):
     """A loss that is not finite at step 14, in the midst of good ones."""
-    original = loop._make_dispatch
+    original = loop.make_dispatch
 
     def poisoned(*arguments):
-        dispatch = original(*arguments)
+        inner = original(*arguments)
 
-        def step(state, number):
-            state, metrics = dispatch(state, number)
+        def run(state, start, stop):
+            state, metrics = inner.run(state, start, stop)
             bad = metrics | {"g_loss": metrics["g_loss"] * np.inf}
-            return state, bad if number + 1 == 14 else metrics
+            return state, bad if stop == 14 else metrics
 
-        return step
+        return inner._replace(run=run)
 
-    monkeypatch.setattr(loop, "_make_dispatch", poisoned)
+    monkeypatch.setattr(loop, "make_dispatch", poisoned)
     rare = "--config.log_every=100"
     outcome = gan(*flags, rare, "--config.steps=30", f"--workdir={copy}")
     assert outcome.status == 3
@@ -394,21 +394,21 @@ def test_a_run_that_diverges_later_names_the_last_good_checkpoint(
 
 
 def test_a_parameter_that_is_not_finite_is_never_saved(gan, flags, copy, monkeypatch):
-    original = loop._make_dispatch
+    original = loop.make_dispatch
 
     def poisoned(*arguments):
-        dispatch = original(*arguments)
+        inner = original(*arguments)
 
-        def step(state, number):
-            state, metrics = dispatch(state, number)
-            if number + 1 < 16:
+        def run(state, start, stop):
+            state, metrics = inner.run(state, start, stop)
+            if stop < 16:
                 return state, metrics
             params = jax.tree.map(lambda x: x * np.nan, state.g.params)
             return state.replace(g=state.g.replace(params=params)), metrics
 
-        return step
+        return inner._replace(run=run)
 
-    monkeypatch.setattr(loop, "_make_dispatch", poisoned)
+    monkeypatch.setattr(loop, "make_dispatch", poisoned)
     outcome = gan(*flags, "--config.steps=16", f"--workdir={copy}")
     assert outcome.status == 3
     assert "a parameter is not finite after step 16; last good checkpoint: step 12" in (
@@ -484,9 +484,9 @@ def test_many_updates_of_d_go_turn_by_turn_and_end_where_one_program_does(
     turns = "--config.d_steps=12", "--config.g_steps=2"
     flags = *small, *sgd, *view, *turns, *STEPS[1:]
     steps = "--config.steps=3"
-    assert loop._MAX_UNROLLED < 12
+    assert dispatch._MAX_UNROLLED < 12
     assert gan(*flags, steps, f"--workdir={tmp_path}/turns").status == 0
-    monkeypatch.setattr(loop, "_MAX_UNROLLED", 12)
+    monkeypatch.setattr(dispatch, "_MAX_UNROLLED", 12)
     assert gan(*flags, steps, f"--workdir={tmp_path}/whole").status == 0
     runs = [gan_jax.load(tmp_path / name) for name in ("turns", "whole")]
     params = [(run.state.d.params, run.state.g.params) for run in runs]

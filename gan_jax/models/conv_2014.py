@@ -43,8 +43,8 @@ class Generator(nn.Module):
                 f"{SIDE**2}, its {SIDE} x {SIDE} places"
             )
         kernel = layers.uniform_or_glorot(self.initializer, self.init_range)
-        h = nn.relu(nn.Dense(self.width, kernel_init=kernel)(z))
-        h = nn.Dense(self.width, kernel_init=kernel)(h)
+        h = nn.relu(layers.Dense(self.width, kernel_init=kernel)(z))
+        h = layers.Dense(self.width, kernel_init=kernel)(h)
         h = layers.activation(self.hidden)(h).reshape(len(z), SIDE, SIDE, -1)
         x = layers.ConvTranspose(
             self.shape[-1],
@@ -113,7 +113,7 @@ class Discriminator(nn.Module):
             rate = self.dropout
         x = nn.Dropout(rate, deterministic=not train)(x.reshape(len(x), -1))
         width = self.units * self.dense_pieces
-        x = nn.Dense(width, kernel_init=kernel(self.dense_pieces))(x)
+        x = layers.Dense(width, kernel_init=kernel(self.dense_pieces))(x)
         x = layers.maxout(x, self.dense_pieces)
         x = nn.Dropout(rate, deterministic=not train)(x)
-        return nn.Dense(1, kernel_init=kernel(1))(x)[:, 0]
+        return layers.Dense(1, kernel_init=kernel(1))(x)[:, 0]

@@ -55,7 +55,7 @@ class Generator(nn.Module):
     def __call__(self, z, *, train=False):
         channels = _channels(self.shape, self.width)
         bias = not self.batch_norm  # batch norm has its own
-        dense = functools.partial(nn.Dense, use_bias=bias, kernel_init=_normal)
+        dense = functools.partial(layers.Dense, use_bias=bias, kernel_init=_normal)
 
         def activate(h):
             h = layers.BatchNorm()(h, train) if self.batch_norm else h
@@ -114,6 +114,6 @@ class Discriminator(nn.Module):
         x = x.reshape(len(x), -1)
         if not self.fully_convolutional:
             norm = self.batch_norm
-            x = nn.Dense(16 * self.width, use_bias=not norm, kernel_init=_normal)(x)
+            x = layers.Dense(16 * self.width, use_bias=not norm, kernel_init=_normal)(x)
             x = activate(x, norm)
-        return nn.Dense(1, kernel_init=_normal)(x)[:, 0]
+        return layers.Dense(1, kernel_init=_normal)(x)[:, 0]

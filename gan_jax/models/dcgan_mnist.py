@@ -32,7 +32,7 @@ class Generator(nn.Module):
                 f"width divisible by 4, not {self.shape}"
             )
         height, width, channels = self.shape
-        dense = functools.partial(nn.Dense, kernel_init=_glorot())
+        dense = functools.partial(layers.Dense, kernel_init=_glorot())
         double = functools.partial(
             layers.ConvTranspose, kernel=4, stride=2, kernel_init=_glorot(-1, -2)
         )
@@ -67,6 +67,6 @@ class Discriminator(nn.Module):
         for features in (self.width // 2, self.width):
             x = layers.Conv(features, 5, padding=0, kernel_init=_glorot())(x)
             x = layers.max_pool(nn.leaky_relu(x, self.slope), 2, 2)
-        x = nn.Dense(16 * self.width, kernel_init=_glorot())(x.reshape(len(x), -1))
+        x = layers.Dense(16 * self.width, kernel_init=_glorot())(x.reshape(len(x), -1))
         x = nn.leaky_relu(x, self.slope)
-        return nn.Dense(1, kernel_init=_glorot())(x)[:, 0]
+        return layers.Dense(1, kernel_init=_glorot())(x)[:, 0]

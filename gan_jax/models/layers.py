@@ -1,8 +1,10 @@
-"""Layers that the networks share: convolutions, pooling, maxout, initialisers.
+"""Layers that the networks share: dense, convolutions, pooling, maxout, initialisers.
 
 The layers compute what their plain counterparts in flax and lax compute, in values and
 in gradients of every order. They are written anew because XLA has slow paths on CPU,
-up to fifty times slower than need be, for some derivatives of the plain ones.
+up to fifty times slower than need be, for some derivatives of the plain ones, and since
+the plain ones in bfloat16 sum gradients of biases in bfloat16: at 256, adding 1 changes
+nothing any more.
 
 A convolution of an image x with a kernel w, weighted by y, is one trilinear form
 
@@ -38,14 +40,20 @@ class Window(NamedTuple):
     kernel: int
     stride: int
     padding: tuple[tuple[int, int], tuple[int, int]]
+    precision: str | None = None  # of the products, in derivatives too
 
     @classmethod
     def over(cls, image, kernel, stride, padding):
-        """`padding` is the number of zeros at each edge, or "SAME"."""
+        """`padding` is the number of zeros at each edge, or "SAME".
+
+        The precision is the `jax.default_matmul_precision` of the moment: derivatives
+        are traced later, when another one may hold.
+        """
         pads = ((padding, padding), (padding, padding))
         if padding == "SAME":
             pads = lax.padtype_to_pads(image, (kernel,) * 2, (stride,) * 2, "SAME")
-        return cls(tuple(image), kernel, stride, tuple(map(tuple, pads)))
+        precision = jax.config.jax_default_matmul_precision
+        return cls(tuple(image), kernel, stride, tuple(map(tuple, pads)), precision)
 
     @property
     def features(self):
@@ -58,8 +66,14 @@ class Window(NamedTuple):
 
 def _convolve(x, w, window):
     layout = ("NHWC", "HWIO", "NHWC")
-    strides, padding = (window.stride,) * 2, window.padding
-    return lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=layout)
+    return lax.conv_general_dilated(
+        x,
+        w,
+        (window.stride,) * 2,
+        window.padding,
+        dimension_numbers=layout,
+        precision=window.precision,
+    )
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -90,7 +104,7 @@ def _fold_image(y, w, window):
     height, width = window.image
 
     def kernel_row(w):  # [kw, i, o] -> [n, rows of y, width, i]
-        taps = jnp.einsum("nhwo,kio->nhwki", y, w)
+        taps = jnp.einsum("nhwo,kio->nhwki", y, w, precision=window.precision)
         return _fold(taps, 2, window.stride, left, width)
 
     rows = jnp.stack([kernel_row(w[i]) for i in range(window.kernel)], axis=2)
@@ -149,6 +163,32 @@ to_kernel.defvjp(
 )
 
 
+def add_bias(y, bias):
+    """y + bias in the type of y, by way of float32: so is the bias's gradient summed.
+
+    y is [n, ..]; a bias of fewer axes is one for each of y's last ones.
+    """
+    bias = jnp.expand_dims(bias.astype(jnp.float32), range(y.ndim - bias.ndim))
+    return (y + bias).astype(y.dtype)
+
+
+class Dense(nn.Module):
+    """`nn.Dense`."""
+
+    features: int
+    use_bias: bool = True
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    bias_init: nn.initializers.Initializer = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(self, x):
+        shape = (x.shape[-1], self.features)
+        y = x @ self.param("kernel", self.kernel_init, shape)
+        if self.use_bias:
+            y = add_bias(y, self.param("bias", self.bias_init, shape[-1:]))
+        return y
+
+
 class Conv(nn.Module):
     """`nn.Conv` with a square kernel; `padding` is "SAME" or a number of zeros."""
 
@@ -166,7 +206,7 @@ class Conv(nn.Module):
         y = to_features(x, self.param("kernel", self.kernel_init, shape), window)
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
-            y += bias[None, None, None]
+            y = add_bias(y, bias)
         return y
 
 
@@ -197,8 +237,7 @@ class ConvTranspose(nn.Module):
         x = to_image(y, self.param("kernel", self.kernel_init, shape), window)
         if self.use_bias:
             shape = x.shape[1:] if self.untied else x.shape[-1:]
-            bias = self.param("bias", nn.initializers.zeros, shape)
-            x += jnp.expand_dims(bias, range(x.ndim - bias.ndim))
+            x = add_bias(x, self.param("bias", nn.initializers.zeros, shape))
         return x
 
 
@@ -250,7 +289,8 @@ class BatchNorm(nn.Module):
 
     Statistics are float32 vectors, and turn into one factor and one shift a channel
     before they meet x. With the broadcast shapes of flax, XLA does not see that two
-    equal passes of a generator are equal, and runs both.
+    equal passes of a generator are equal, and runs both. All is float32 inside; the
+    output has the type of x.
     """
 
     epsilon: float = 1e-5
@@ -264,10 +304,10 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, channels)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
         running_var = self.variable("batch_stats", "var", jnp.ones, channels)
-        mean, var = running_mean.value, running_var.value
+        mean, var, dtype = running_mean.value, running_var.value, x.dtype
         if train:
             # read by three passes over memory, which are not to make it anew
-            x = lax.optimization_barrier(x)
+            x = lax.optimization_barrier(x).astype(jnp.float32)
             axes = tuple(range(x.ndim - 1))
             mean = jnp.mean(x, axes)
             var = jnp.maximum(0.0, jnp.mean(jnp.square(x), axes) - jnp.square(mean))
@@ -280,7 +320,8 @@ class BatchNorm(nn.Module):
         def spread(vector):
             return lax.broadcast_in_dim(vector, x.shape, (x.ndim - 1,))
 
-        return (x - spread(mean)) * spread(factor) + spread(bias)
+        shift = spread(bias.astype(jnp.float32))
+        return ((x - spread(mean)) * spread(factor) + shift).astype(dtype)
 
 
 def activation(name):

@@ -42,9 +42,9 @@ class Generator(nn.Module):
             )
         kernel = layers.uniform_or_glorot(self.initializer, self.init_range)
         for width, name in zip(self.widths, self.activations, strict=True):
-            z = layers.activation(name)(nn.Dense(width, kernel_init=kernel)(z))
+            z = layers.activation(name)(layers.Dense(width, kernel_init=kernel)(z))
         marginal = self.marginal_bias and self.is_initializing()  # apply has no mean
-        x = nn.Dense(
+        x = layers.Dense(
             math.prod(self.shape),
             kernel_init=layers.uniform_or_glorot(
                 self.initializer, self.output_init_range
@@ -78,9 +78,9 @@ class Discriminator(nn.Module):
         rate = self.input_dropout
         for _ in range(self.depth):
             x = nn.Dropout(rate, deterministic=not train)(x)
-            x = nn.Dense(self.units * self.pieces, kernel_init=kernel)(x)
+            x = layers.Dense(self.units * self.pieces, kernel_init=kernel)(x)
             x = layers.maxout(x, self.pieces)
             rate = self.dropout
         x = nn.Dropout(rate, deterministic=not train)(x)
         kernel = layers.uniform_or_glorot(self.initializer, self.init_range)
-        return nn.Dense(1, kernel_init=kernel)(x)[:, 0]
+        return layers.Dense(1, kernel_init=kernel)(x)[:, 0]

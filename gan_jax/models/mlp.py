@@ -24,10 +24,10 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, z, *, train=False):
         for width in self.widths:
-            z = nn.relu(nn.Dense(width)(z))
+            z = nn.relu(layers.Dense(width)(z))
         marginal = self.marginal_bias and self.is_initializing()  # apply has no mean
         bias = layers.output_bias(marginal, self.output, self.mean)
-        x = nn.Dense(math.prod(self.shape), bias_init=bias)(z)
+        x = layers.Dense(math.prod(self.shape), bias_init=bias)(z)
         return layers.activation(self.output)(x).reshape(len(z), *self.shape)
 
 
@@ -41,5 +41,5 @@ class Discriminator(nn.Module):
     def __call__(self, x, *, train=False):
         x = x.reshape(len(x), -1)
         for width in self.widths:
-            x = nn.leaky_relu(nn.Dense(width)(x), self.slope)
-        return nn.Dense(1)(x)[:, 0]
+            x = nn.leaky_relu(layers.Dense(width)(x), self.slope)
+        return layers.Dense(1)(x)[:, 0]

@@ -1,0 +1,27 @@
+"""experiments/mnist_dcgan.py"""
+
+from peers import networks
+from peers.twin import Twin
+
+FOLLOWS = (
+    "batch_size",
+    "d_steps",
+    "generator.width",
+    "discriminator.width",
+    "prior.dim",
+    "d_optimizer.learning_rate",
+    "g_optimizer.learning_rate",
+    "d_optimizer.eps",
+    "g_optimizer.eps",
+)
+
+
+def make(config: dict, shape: tuple) -> Twin:
+    g, d = config["generator"], config["discriminator"]
+    return Twin(
+        config,
+        networks.dcgan_mnist_generator(
+            config["prior"]["dim"], shape, g.get("width", 64)
+        ),
+        networks.dcgan_mnist_discriminator(shape, d.get("width", 64)),
+    )

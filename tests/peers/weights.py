@@ -1,0 +1,35 @@
+"""Our parameters in PyTorch's layouts."""
+
+from collections import Counter
+
+import torch
+from torch import nn
+
+# a layer: the name that flax gives it, and its kernel's axes in PyTorch's order
+LAYERS = {
+    nn.Linear: ("Dense", (1, 0)),
+    nn.Conv2d: ("Conv", (3, 2, 0, 1)),
+    nn.ConvTranspose2d: ("ConvTranspose", (3, 2, 0, 1)),
+    nn.BatchNorm1d: ("BatchNorm", (0,)),
+    nn.BatchNorm2d: ("BatchNorm", (0,)),
+}
+
+
+@torch.no_grad()
+def load(network: nn.Sequential, params: dict) -> None:
+    """Copies the parameters of one of our networks, numpy arrays, into its twin."""
+    seen = Counter()
+    for layer in network:
+        if not list(layer.parameters()):
+            continue
+        kind = next(kind for kind in LAYERS if isinstance(layer, kind))
+        name, axes = LAYERS[kind]
+        ours = params[f"{name}_{seen[name]}"]
+        seen[name] += 1
+        weight = ours["scale" if name == "BatchNorm" else "kernel"]
+        copied = {"weight": weight.transpose(axes)}
+        if "bias" in ours:
+            copied["bias"] = ours["bias"]
+        layer.load_state_dict(
+            {name: torch.tensor(value) for name, value in copied.items()}, strict=False
+        )

@@ -1,0 +1,141 @@
+"""How training steps become programs: the same steps, however they are dispatched."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gan_jax
+from gan_jax import build, dispatch
+from gan_jax.config import load_experiment, override
+from gan_jax.models import layers
+from gan_jax.train_step import make_train_step
+
+STEPS = (
+    "--config.log_every=6",
+    "--config.checkpoint_every=6",
+    "--config.sample_every=6",
+)
+
+
+def learned(workdir):
+    state = gan_jax.load(workdir).state
+    return jax.tree.leaves((state.d.params, state.g.params, state.d.opt_state))
+
+
+def test_many_steps_in_one_program_are_the_steps_one_by_one(gan, small, tmp_path):
+    for most in (1, 4):
+        flag = f"--config.steps_per_dispatch={most}"
+        steps = "--config.steps=12"
+        to = f"--workdir={tmp_path}/{most}"
+        assert gan(*small, *STEPS, steps, flag, to).status == 0
+    pairs = list(zip(learned(tmp_path / "1"), learned(tmp_path / "4"), strict=True))
+    for one, other in pairs:
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    logged = [gan_jax.load(tmp_path / name).metrics() for name in "14"]
+    np.testing.assert_array_equal(logged[0]["step"], [6, 12])
+    for name in ("d_loss", "g_grad_norm"):
+        np.testing.assert_allclose(logged[0][name], logged[1][name], rtol=1e-4)
+
+
+def test_where_a_run_of_many_steps_is_cut_changes_no_bit(gan, small, tmp_path):
+    flags = *small, *STEPS, "--config.steps_per_dispatch=5"
+    for name, ends in (("cut", (3, 7, 12)), ("whole", (12,))):
+        for steps in ends:
+            to = f"--workdir={tmp_path}/{name}"
+            assert gan(*flags, f"--config.steps={steps}", to).status == 0
+    pairs = zip(learned(tmp_path / "cut"), learned(tmp_path / "whole"), strict=True)
+    for one, other in pairs:
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_loss_that_diverges_within_a_dispatch_is_found_at_its_step(
+    gan, small, tmp_path
+):
+    flags = (
+        "--config.d_optimizer.name=sgd",
+        "--config.d_optimizer.learning_rate=1e30",
+        "--config.steps_per_dispatch=6",
+    )
+    outcome = gan(*small, *STEPS, *flags, f"--workdir={tmp_path}")
+    assert outcome.status == 3
+    step = int(re.search(r"at step (\d+);", outcome.error).group(1))
+    assert 1 <= step <= 6
+
+
+def test_a_loop_over_convolutions_is_refused_on_a_cpu(gan, tmp_path):
+    digits = np.zeros((32, 16, 16, 1), np.uint8)
+    np.save(tmp_path / "images.npy", digits)
+    outcome = gan(
+        "--config.data.name=arrays",
+        f"--config.data.path={tmp_path}/images.npy",
+        "--config.generator.name=dcgan",
+        "--config.generator.width=4",
+        "--config.discriminator.name=dcgan",
+        "--config.discriminator.width=4",
+        "--config.batch_size=8",
+        "--config.steps_per_dispatch=2",
+        f"--workdir={tmp_path}/run",
+    )
+    assert outcome.status == 2
+    assert "config.steps_per_dispatch=2" in outcome.error
+
+
+def test_a_step_in_a_dispatch_of_its_own_is_the_default_on_a_cpu():
+    config, _ = load_experiment("experiments/digits.py")
+    assert dispatch._steps_per_dispatch(config) == 1
+    override(config, [("steps_per_dispatch", "7")])
+    assert dispatch._steps_per_dispatch(config) == 7
+
+
+def test_options_that_a_compiler_does_not_know_are_left_out(monkeypatch):
+    monkeypatch.setattr(dispatch, "_CPU_OPTIONS", {"xla_cpu_no_such_option": "1"})
+    dispatch._compiler_options.cache_clear()
+    try:
+        assert dispatch._compiler_options() is None
+        assert dispatch.compiled(lambda x: x + 1)(jnp.ones(())) == 2
+    finally:
+        monkeypatch.undo()
+        dispatch._compiler_options.cache_clear()
+
+
+def test_the_options_change_the_library_and_not_the_result():
+    options = dispatch._compiler_options()
+    if options is None:
+        pytest.skip("this XLA has other options")
+    key = jax.random.key(0)
+    x, w = jax.random.normal(key, (4, 16, 16, 8)), jax.random.normal(key, (3, 3, 8, 8))
+    window = layers.Window.over((16, 16), 3, 1, "SAME")
+
+    def convolve(x, w):
+        return layers.to_features(x, w, window)
+
+    program = dispatch.compiled(convolve).lower(x, w).compile().as_text()
+    assert "ynn" not in program
+    assert "convolution" in program
+    plain = jax.jit(convolve)(x, w)
+    np.testing.assert_allclose(dispatch.compiled(convolve)(x, w), plain, rtol=1e-4)
+
+
+def products(config):
+    """Matrix products and convolutions in the compiled step of an experiment."""
+    shape = (28, 28, 1)
+    built = build.build(config, shape, None)
+    state = build.initial_state(config, built, shape)
+    parts = built.game, built.d_tx, built.g_tx, built.schedule
+    step = make_train_step(*parts, config.turns)
+    program = jax.jit(step).lower(state, {"x": jnp.zeros((1, 8, *shape))}).compile()
+    return len(re.findall(r"= \S+ (?:dot|convolution)\(", program.as_text()))
+
+
+def test_simultaneous_turns_share_the_forward_passes():
+    """Both need G's pass and D's on the fakes: compiled, each of them is there once."""
+    config, _ = load_experiment("experiments/mnist_lsgan.py")
+    override(config, [("generator.width", "4"), ("discriminator.width", "4")])
+    alternating = products(config)
+    override(config, [("turns", "simultaneous")])
+    # G: two dense layers, two transposed convolutions of four kernel rows each on CPU;
+    # D: two convolutions and two dense layers
+    assert alternating - products(config) == (2 + 2 * 4) + 4

@@ -1,0 +1,367 @@
+"""The PyTorch twins are our GANs, so that the benchmark compares nothing but speed."""
+
+import functools
+import importlib
+import json
+import math
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import pytest
+
+from gan_jax import build
+from gan_jax.config import load_experiment, override, to_json
+from gan_jax.networks import network
+from gan_jax.state import Player, TrainState
+from gan_jax.train_step import make_train_step, turn_keys
+from gan_jax.validation import FIELDS, keyword_types
+
+torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
+
+from peers import twin  # noqa: E402
+
+SERVE = Path(__file__).parent / "peers" / "serve.py"
+MNIST, CIFAR = (28, 28, 1), (32, 32, 3)
+N = 8
+
+# What the twins follow, with values that shrink the networks and by which three steps
+# change them much.
+COMMON = {
+    "batch_size": N,
+    "prior.dim": 6,
+    "d_optimizer.learning_rate": 0.003,
+    "g_optimizer.learning_rate": 0.005,
+}
+# With a small epsilon, the rounding error of a gradient of zero is a step of Adam's.
+EPS = {"d_optimizer.eps": 1e-3, "g_optimizer.eps": 1e-3}
+NO_DROPOUT = {"discriminator.input_dropout": 0.0, "discriminator.dropout": 0.0}
+MLP = {"generator.widths": "16,12", "discriminator.widths": "12,16"}
+MAXOUT = {"generator.widths": "16,12", "discriminator.units": 4} | NO_DROPOUT
+CONV_2014 = {
+    "generator.width": 200,
+    "discriminator.channels": "2,3,4",
+    "discriminator.units": 4,
+} | NO_DROPOUT
+DCGAN = {"generator.width": 4, "discriminator.width": 6}
+SCHEDULE = {
+    "schedule.decay": 1.5,
+    "schedule.saturate_epoch": 3,
+    "schedule.steps_per_epoch": 1,
+}
+TWINS = {
+    "toy2d": ((2,), MLP | EPS),
+    "digits": ((8, 8, 1), MLP | EPS | {"ema_decay": 0.5}),
+    "mnist_mlp": (MNIST, MAXOUT | EPS),
+    "mnist_mlp_2014": (MNIST, MAXOUT | SCHEDULE),
+    "mnist_lsgan": (MNIST, DCGAN | EPS),
+    "mnist_dcgan": (MNIST, DCGAN | EPS),
+    "cifar_mlp": (CIFAR, MAXOUT | EPS),
+    "cifar_conv": (CIFAR, CONV_2014 | EPS),
+    "cifar_dcgan": (CIFAR, DCGAN | EPS),
+}
+
+
+@pytest.fixture(autouse=True)
+def on_cpu(monkeypatch):
+    """As JAX is in the tests."""
+    monkeypatch.setattr(twin, "DEVICE", torch.device("cpu"))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+class Pair(NamedTuple):
+    """An experiment of ours, its twin, and what belongs to both."""
+
+    config: object
+    shape: tuple
+    built: build.Built
+    twin: twin.Twin
+
+
+def pair(name, changes=()):
+    shape, _ = TWINS[name]
+    config, _ = load_experiment(f"{name}.py")
+    override(config, [(field, str(value)) for field, value in dict(changes).items()])
+    built = build.build(config, shape, lambda: np.full(shape, 0.1))
+    return Pair(config, shape, built, module(name).make(to_json(config), shape))
+
+
+def shrunk(name, **changes):
+    """A small pair of the same weights, and our state with them."""
+    both = pair(name, COMMON | TWINS[name][1] | changes)
+    state = initial_state(name)
+    both.twin.load(*jax.device_get((state.d.params, state.g.params)))
+    return both, state
+
+
+@functools.cache
+def initial_state(name):
+    """Of a shrunk experiment; all parameters are random, since zeros would not count.
+
+    Initialising the networks would take longer than all that is done with them.
+    """
+    config, shape, built, _ = pair(name, COMMON | TWINS[name][1])
+    shapes = jax.eval_shape(lambda: build.initial_state(config, built, shape))
+    rng = np.random.default_rng(1)
+
+    def player(shapes, tx):
+        params, stats = jax.tree.map(
+            lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(leaf.dtype),
+            (shapes.params, shapes.stats),
+        )
+        return Player(params, stats, tx(built.hparams).init(params))
+
+    d, g = player(shapes.d, built.d_tx), player(shapes.g, built.g_tx)
+    return TrainState(
+        step=np.int32(0),
+        key=jax.random.key(0),
+        d=d,
+        g=g,
+        g_ema=(g.params, g.stats) if config.ema_decay else None,
+        hparams=jax.tree.map(np.float32, built.hparams),
+    )
+
+
+def module(name):
+    return importlib.import_module(f"peers.{name}")
+
+
+def examples(seed, *shape):
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+
+
+def theirs(x):
+    """An array in PyTorch's layout: the channels of images before their pixels."""
+    x = np.asarray(x)
+    return torch.tensor(np.moveaxis(x, -1, -3) if x.ndim > 3 else x)
+
+
+def ours(x):
+    x = x.detach().numpy()
+    return np.moveaxis(x, -3, -1) if x.ndim > 3 else x
+
+
+# The same networks, the same training
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_twin_has_our_numbers_of_parameters(name):
+    both = pair(name)
+    state = jax.eval_shape(
+        lambda: build.initial_state(both.config, both.built, both.shape)
+    )
+    counts = {
+        "d": sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state.d.params)),
+        "g": sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state.g.params)),
+    }
+    assert both.twin.parameter_counts() == counts
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_networks_of_the_same_weights_agree(name):
+    """In training, where batch norm uses the minibatch's own statistics."""
+    both, state = shrunk(name)
+    config, key = both.config, jax.random.key(0)
+    G = build.bind("generator", config.generator, shape=both.shape)()
+    D = build.bind("discriminator", config.discriminator)()
+
+    def output(module, player, inputs):
+        apply = functools.partial(network(module).apply, key=key, train=True)
+        return jax.jit(apply)(player.params, player.stats, inputs)[0]
+
+    x, z = examples(3, N, *both.shape), 5 * examples(4, N, config.prior.dim)
+    made, scores = output(G, state.g, z), output(D, state.d, x)
+    close(ours(both.twin.generator(torch.tensor(z))), made)
+    close(both.twin.discriminator(theirs(x)).detach(), scores)
+    assert made.std(axis=0).mean() > 1e-3
+    assert scores.std() > 1e-2
+
+
+def close(a, b):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "k"), [*((name, 1) for name in TWINS), ("toy2d", 3)])
+def test_three_steps_agree(name, k):
+    """The losses, the optimizers, the schedule, and who moves when and how often."""
+    both, state = shrunk(name, d_steps=k)
+    config, built = both.config, both.built
+    prior = build.bind("prior", config.prior)()
+    step = jax.jit(
+        make_train_step(
+            built.game, built.d_tx, built.g_tx, built.schedule, config.turns
+        )
+    )
+    for x in examples(3, 3, k, N, *both.shape):
+        turns = turn_keys(state, 1 if config.turns == "simultaneous" else k + 1)
+        latents = [prior(jax.random.split(key, 4)[0], N) for key in turns]
+        z_d, z_g = np.stack(latents[:k]), np.asarray(latents[-1])
+        state, metrics = step(state, {"x": x})
+        losses = both.twin.step(theirs(x), torch.tensor(z_d), torch.tensor(z_g))
+        close(losses, [metrics["d_loss"], metrics["g_loss"]])
+    # the last update of G shows in no loss
+    moved = module(name).make(to_json(config), both.shape)
+    moved.load(*jax.device_get((state.d.params, state.g.params)))
+    assert_same(both.twin.generator, moved.generator)
+    assert_same(both.twin.discriminator, moved.discriminator)
+    if config.ema_decay:
+        moved.load(jax.device_get(state.d.params), jax.device_get(state.g_ema[0]))
+        assert_same(both.twin.average, moved.generator)
+
+
+def assert_same(a, b):
+    """Parameters up to a fraction of what three updates of 0.003 can do."""
+    for p, q in zip(a.parameters(), b.parameters(), strict=True):
+        np.testing.assert_allclose(p.detach(), q.detach(), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_what_a_twin_follows_are_fields_that_these_tests_change(name):
+    config, _ = load_experiment(f"{name}.py")
+    for field in module(name).FOLLOWS:
+        entry, _, key = field.partition(".")
+        known = keyword_types(entry, config[entry].name) if key else FIELDS
+        assert (key or field) in known
+    turns = {"d_steps": 3} if config.turns == "alternating" else {}
+    changed = COMMON | TWINS[name][1] | turns
+    assert set(module(name).FOLLOWS) == set(changed)
+
+
+RATES = {"discriminator.input_dropout": 0.1, "discriminator.dropout": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("name", "rates", "expected"),
+    [
+        ("mnist_mlp_2014", {}, [0.2, 0.5, 0.5]),
+        ("mnist_mlp_2014", RATES, [0.1, 0.3, 0.3]),
+        ("mnist_mlp", {}, [0, 0, 0]),
+        ("mnist_mlp", RATES, [0.1, 0.3, 0.3]),
+        ("cifar_mlp", TWINS["cifar_mlp"][1] | RATES, [0.1, 0.3, 0.3]),
+        ("cifar_conv", TWINS["cifar_conv"][1] | RATES, [0.1, 0.3, 0.3, 0.3, 0.3]),
+    ],
+)
+def test_dropout_has_the_rates_of_the_config(name, rates, expected):
+    D = pair(name, rates).twin.discriminator
+    layers = [layer for layer in D.modules() if isinstance(layer, torch.nn.Dropout)]
+    assert [layer.p for layer in layers] == expected
+    assert D.training
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_latents_are_those_of_the_prior(name):
+    both = pair(name, COMMON | TWINS[name][1])
+    prior = build.bind("prior", both.config.prior)()
+    drawn = both.twin.latents(20_000).numpy()
+    expected = np.asarray(prior(jax.random.key(0), 20_000))
+    assert drawn.shape == expected.shape
+    ranks = np.linspace(0, 1, 11)[1:-1]
+    deciles = np.quantile(drawn, ranks, axis=0), np.quantile(expected, ranks, axis=0)
+    np.testing.assert_allclose(*deciles, atol=0.06)
+
+
+# The process that the benchmark talks to
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """serve.py with these arguments; killed should it keep silent."""
+    processes = []
+
+    def serve(*arguments):
+        process = subprocess.Popen(
+            [sys.executable, SERVE, *arguments],
+            cwd=tmp_path,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        processes.append((process, threading.Timer(120, process.kill)))
+        processes[-1][1].start()
+        return process
+
+    yield serve
+    for process, timer in processes:
+        timer.cancel()
+        process.kill()
+        process.communicate()
+
+
+def task(folder, examples_, **changes):
+    """What serve.py is told first, of the experiment `digits`."""
+    config, _ = load_experiment("digits.py")
+    small = COMMON | TWINS["digits"][1] | changes
+    override(config, [(field, str(value)) for field, value in small.items()])
+    np.save(folder / "x.npy", examples(0, examples_, 8, 8, 1))
+    data = str(folder / "x.npy")
+    return {"config": to_json(config), "shape": [8, 8, 1], "data": data}
+
+
+def test_steps_are_taken_at_command(serve, tmp_path):
+    process = serve("digits")
+
+    def ask(**request):
+        print(json.dumps(request), file=process.stdin, flush=True)
+        return json.loads(process.stdout.readline())
+
+    ready = ask(**task(tmp_path, 50, d_steps=2))
+    first_step_s, threads = ready.pop("first_step_s"), ready.pop("threads")
+    assert ready == {
+        "ready": True,
+        "torch": torch.__version__,
+        "device": "cpu",
+        "parameters": pair(
+            "digits", COMMON | TWINS["digits"][1]
+        ).twin.parameter_counts(),
+    }
+    assert 0 < first_step_s < 120
+    assert threads > 0
+    few, many = ask(steps=2), ask(steps=200)
+    for taken in (few, many):
+        assert taken.keys() == {"seconds", "d_loss", "g_loss"}
+        assert all(map(math.isfinite, taken.values()))
+    assert few["seconds"] < many["seconds"]
+    assert few["d_loss"] != many["d_loss"]
+    rest, _ = process.communicate()
+    assert (process.returncode, rest) == (0, "")
+
+
+def refusal(process, request=""):
+    """The one line of a process that ends with status 2."""
+    out, err = process.communicate(request)
+    assert (process.returncode, out) == (2, "")
+    (line,) = err.splitlines()
+    return line
+
+
+def test_an_experiment_without_a_twin_is_refused(serve):
+    line = refusal(serve("digist"))
+    assert "'digist'" in line
+    assert all(name in line for name in TWINS)
+    assert "twin," not in line
+
+
+def test_every_twin_can_be_served(serve):
+    listed = refusal(serve("")).partition("there are ")[2]
+    assert set(listed.split(", ")) == set(TWINS)
+
+
+def test_too_few_examples_for_a_step_are_refused(serve, tmp_path):
+    request = json.dumps(task(tmp_path, 3 * N - 1, d_steps=3))
+    assert "3 x 8 examples" in refusal(serve("digits"), request)
+
+
+def test_without_a_compiler_compile_is_refused(serve, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert "no-such-compiler" in refusal(serve("digits", "--compile"))
+
+
+def test_without_pytorch_the_line_says_how_to_install_it(serve, tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert "pip install -e '.[peers]'" in refusal(serve("digits"))
