@@ -48,7 +48,9 @@ CONV_2014 = {
     "discriminator.units": 4,
 } | NO_DROPOUT
 DCGAN = {"generator.width": 4, "discriminator.width": 6}
-SCHEDULE = {
+SGD = {
+    "d_optimizer.learning_rate": 0.2,
+    "g_optimizer.learning_rate": 0.3,
     "schedule.decay": 1.5,
     "schedule.saturate_epoch": 3,
     "schedule.steps_per_epoch": 1,
@@ -57,7 +59,7 @@ TWINS = {
     "toy2d": ((2,), MLP | EPS),
     "digits": ((8, 8, 1), MLP | EPS | {"ema_decay": 0.5}),
     "mnist_mlp": (MNIST, MAXOUT | EPS),
-    "mnist_mlp_2014": (MNIST, MAXOUT | SCHEDULE),
+    "mnist_mlp_2014": (MNIST, MAXOUT | SGD),
     "mnist_lsgan": (MNIST, DCGAN | EPS),
     "mnist_dcgan": (MNIST, DCGAN | EPS),
     "cifar_mlp": (CIFAR, MAXOUT | EPS),
