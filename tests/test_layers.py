@@ -289,3 +289,46 @@ def test_an_unknown_activation_is_the_user_s_error():
     )
     with pytest.raises(UsageError, match="relu, sigmoid"):
         layers.activation("softplus")
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (4, 3, 3, 5)])
+def test_batch_norm_is_that_of_flax(shape):
+    """Values, running statistics and gradients, in training and after it."""
+    ours = layers.BatchNorm()
+    key = jax.random.key(0)
+    x = 3 + 2 * jax.random.normal(key, shape)
+    variables = ours.init(key, x, True)
+    params = {
+        "scale": jnp.linspace(0.5, 1.5, 5),
+        "bias": jnp.linspace(-1.0, 1.0, 5),
+    }
+    assert jax.tree.map(jnp.shape, params) == jax.tree.map(
+        jnp.shape, variables["params"]
+    )
+    np.testing.assert_array_equal(variables["batch_stats"]["mean"], 0)
+    np.testing.assert_array_equal(variables["batch_stats"]["var"], 1)
+
+    def run(apply):
+        def loss(params, x):
+            full = variables | {"params": params}
+            y, moved = apply(full, x, True)
+            return jnp.sum(jnp.sin(y)), (y, moved)
+
+        (_, (y, moved)), grads = jax.value_and_grad(loss, (0, 1), has_aux=True)(
+            params, x
+        )
+        after, _ = apply({"params": params} | moved, x, False)
+        return y, moved, grads, after
+
+    def flax(variables, x, train):
+        norm = nn.BatchNorm(not train, momentum=0.9, epsilon=1e-5)
+        return norm.apply(variables, x, mutable=["batch_stats"])
+
+    def own(variables, x, train):
+        return ours.apply(variables, x, train, mutable=["batch_stats"])
+
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+        run(own),
+        run(flax),
+    )

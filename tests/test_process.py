@@ -1,0 +1,38 @@
+"""What a command asks of its own process, seen in processes of their own."""
+
+SHOW = """
+import jax
+from gan_jax.process import prepare_process
+
+prepare_process()
+print(jax.config.jax_compilation_cache_dir)
+"""
+
+
+def test_compiled_programs_are_kept_in_the_users_cache(start, finish, tmp_path):
+    outcome = finish(start("-c", SHOW, GAN_JAX_CACHE=str(tmp_path)))
+    assert outcome.status == 0
+    assert outcome.out.strip() == str(tmp_path / "compiled")
+
+
+def test_a_cache_of_the_users_own_stays(start, finish, tmp_path):
+    own = str(tmp_path / "own")
+    outcome = finish(start("-c", SHOW, JAX_COMPILATION_CACHE_DIR=own))
+    assert outcome.status == 0
+    assert outcome.out.strip() == own
+
+
+def test_a_second_run_finds_the_programs_of_the_first(start, finish, small, tmp_path):
+    def train(name):
+        flags = *small, "--config.steps=2", f"--workdir={tmp_path}/{name}"
+        cache = str(tmp_path / "cache")
+        assert (
+            finish(start("-m", "gan_jax.main", *flags, GAN_JAX_CACHE=cache)).status == 0
+        )
+        return sorted(
+            file.name for file in (tmp_path / "cache/compiled").glob("*-cache")
+        )
+
+    first = train("one")
+    assert len(first) >= 1
+    assert train("two") == first
