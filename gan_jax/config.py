@@ -28,6 +28,9 @@ FREE_FIELDS = (
     "steps_per_dispatch",
 )
 
+# fields that younger versions brought, with what older ones did
+_LATER = {"dtype": "float32", "matmul_precision": "high", "steps_per_dispatch": 0}
+
 
 def experiments_dir() -> Path:
     """The project's own experiments: in the installed package, or beside it."""
@@ -130,14 +133,14 @@ def to_json(config) -> dict:
 
 
 def from_json(values: dict):
-    """A locked config from the values that `to_json` gave."""
+    """A locked config from what `to_json` gave, in this version or an older one."""
 
     def restore(value):
         if isinstance(value, dict):
             return {key: restore(item) for key, item in value.items()}
         return tuple(map(restore, value)) if isinstance(value, list) else value
 
-    return ml_collections.ConfigDict(restore(values)).lock()
+    return ml_collections.ConfigDict(restore(_LATER | values)).lock()
 
 
 def changed_fields(old, new) -> list[str]:

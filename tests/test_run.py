@@ -1,6 +1,7 @@
 """Trained runs, read back: load() and the command that samples."""
 
 import itertools
+import json
 import re
 import shutil
 
@@ -28,6 +29,20 @@ def test_samples_are_images_and_depend_on_the_seed_alone(run):
     np.testing.assert_array_equal(samples, run.sample(7, seed=0))
     assert (samples != run.sample(7, seed=1)).any()
     assert samples.std(axis=0).mean() > 0  # not one image seven times
+
+
+def test_a_run_of_an_older_version_lacks_the_fields_that_came_later(
+    gan, small, digits_run, run, tmp_path
+):
+    shutil.copytree(digits_run, tmp_path / "old")
+    record = json.loads((tmp_path / "old" / "config.json").read_text())
+    for name in ("dtype", "matmul_precision", "steps_per_dispatch"):
+        del record["config"][name]
+    (tmp_path / "old" / "config.json").write_text(json.dumps(record))
+    old = gan_jax.load(tmp_path / "old")
+    np.testing.assert_array_equal(old.sample(3), run.sample(3))
+    same = "--config.steps=60", "--config.ema_decay=0.9"
+    assert gan(*small, *same, f"--workdir={tmp_path}/old").status == 0
 
 
 def test_samples_are_what_g_makes_of_the_latents(run):
