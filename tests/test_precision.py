@@ -137,7 +137,7 @@ def test_the_losses_are_nearly_those_of_float32(name):
     assert (apart < 0.1 * np.abs(other - exact).max(axis=0)).all()
 
 
-@pytest.mark.parametrize("name", ["digits", "cifar_conv", "mnist_dcgan", "cifar_dcgan"])
+@pytest.mark.parametrize("name", ["digits", "cifar_conv", "cifar_dcgan"])
 def test_outputs_and_gradients_are_nearly_those_of_float32(name):
     """Rounded, another of two nearly equal units may be the greater: gradients feel it.
 
@@ -183,10 +183,11 @@ def test_the_gradient_of_a_bias_is_summed_in_float32(layer):
     params, stats = net.init(jax.random.key(0), x)
 
     @jax.jit
-    def gradient(params):
-        return jax.grad(lambda params: net.apply(params, stats, x)[0].sum())(params)
+    def gradient(params, ones):
+        return jax.vjp(lambda params: net.apply(params, stats, x)[0], params)[1](ones)
 
-    (bias,) = (leaf["bias"] for leaf in gradient(params).values())
+    (gradients,) = gradient(params, jnp.ones((*x.shape[:-1], 2)))
+    (bias,) = (layer["bias"] for layer in gradients.values())
     np.testing.assert_array_equal(bias, 2048 * 2 * 2 * 2 / bias.size)
 
 
