@@ -13,11 +13,12 @@ from gan_jax import build
 from gan_jax.checkpoint import Checkpoints, restore, saved_steps
 from gan_jax.dispatch import make_dispatch
 from gan_jax.errors import DivergedError, Interrupted, UsageError
+from gan_jax.held_out import make_held_out
 from gan_jax.log import Album, MetricLog, Progress, say, write_curves
+from gan_jax.painters import make_painter
 from gan_jax.signals import Signals
 from gan_jax.state import TrainState
 from gan_jax.validation import validate
-from gan_jax.watch import make_held_out, make_painter
 from gan_jax.workdir import claim, refuse_another_run, write_record
 
 

@@ -17,7 +17,8 @@ class Dataset(NamedTuple):
     size:       number of examples
     view:       (arrays, indices, key) -> batch, what the networks see; pure, for use
                 inside a jitted step. Leaves of the batch have the shape of `indices`
-                followed by that of one example.
+                followed by that of one example. A source that draws its examples
+                anew only counts the indices.
     to_uint8:   what the networks see -> pictures (vectors come back as stored)
     info:       what a trained run needs to be loaded without the data, as JSON values:
                 shape, size, classes, fitted (see `scaling`)
@@ -60,16 +61,23 @@ def make_dataset(
         )
     fitted = scaling.fit(source.x)
 
+    def examples(arrays, indices, key):
+        if source.fresh is not None:
+            return {
+                "x": source.fresh(arrays, jax.random.fold_in(key, 1), indices.shape)
+            }
+        return {name: leaf[indices] for name, leaf in arrays.items()}
+
     def view(arrays, indices, key):
-        x = arrays["x"][indices]
+        batch = examples(arrays, indices, key)
+        x = batch["x"]
         flip_key, noise_key = jax.random.split(key)
         if options.flip:
             mirrored = jax.random.bernoulli(flip_key, shape=indices.shape)
             x = jnp.where(mirrored[..., None, None, None], x[..., ::-1, :], x)
         if options.dequantize:
             x = x + jax.random.uniform(noise_key, x.shape, minval=-0.5, maxval=0.5)
-        batch = {name: leaf[indices] for name, leaf in arrays.items() if name != "x"}
-        return {"x": scaling.apply(x, fitted), **batch}
+        return batch | {"x": scaling.apply(x, fitted)}
 
     return Dataset(
         arrays=_arrays(source),

@@ -1,7 +1,7 @@
 """What a data source delivers, and the part of it that a split names."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +15,15 @@ class Source(NamedTuple):
     x:       uint8 images [n, height, width, channels], or float32 vectors [n, d]
     y:       int32 labels [n], or None where there are none
     classes: the labels' names, classes[y[i]]; empty without labels
+    fresh:   (arrays, key, shape) -> examples [*shape, ...] as stored, drawn anew for
+             every minibatch: a pure function for use inside a jitted step, with x and y
+             in `arrays`. None: minibatches are of x
     """
 
     x: np.ndarray
     y: np.ndarray | None = None
     classes: tuple[str, ...] = ()
+    fresh: Callable | None = None
 
 
 def hint(name: str, known: Iterable[str]) -> str:

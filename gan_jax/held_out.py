@@ -1,24 +1,10 @@
-"""What is watched of a run while it trains: pictures, and losses on held-out data."""
+"""Both losses on data that a run does not train on."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-
-from gan_jax import pictures
-from gan_jax.games import draw_latents
-
-_SCATTER_POINTS = 500
-
-
-class Painter(NamedTuple):
-    """sample: state -> samples on the device, of latents that stay the same
-    paint:  samples -> picture uint8 [H, W, 3]
-    """
-
-    sample: Callable
-    paint: Callable
 
 
 class HeldOut(NamedTuple):
@@ -28,28 +14,6 @@ class HeldOut(NamedTuple):
 
     compute: Callable[[Any], Any]
     read: Callable[[Any], dict[str, float]]
-
-
-def make_painter(config, built, dataset, key) -> Painter:
-    """How a run's samples are pictured, all through with the same latents."""
-    is_images = len(dataset.info["shape"]) == 3
-    rows, columns_ = config.sample_grid
-    n = rows * columns_ if is_images else _SCATTER_POINTS
-    z = draw_latents(built.game, key, n)
-    generate = jax.jit(built.game.generate)
-    shown = np.linspace(0, dataset.size - 1, min(dataset.size, _SCATTER_POINTS))
-    real = dataset.arrays["x"][shown.astype(int)]
-
-    def sample(state):
-        return generate(*state.sampler, z)
-
-    def paint(samples):
-        samples = dataset.to_uint8(samples)
-        if is_images:
-            return pictures.grid(samples, rows, columns_)
-        return pictures.scatter(samples, real)
-
-    return Painter(sample, paint)
 
 
 def make_held_out(config, built, dataset, key) -> HeldOut | None:
