@@ -183,7 +183,8 @@ class Ours:
     def __init__(self, config, dataset):
         shape = tuple(dataset.info["shape"])
         built = build.build(config, shape, dataset.mean)
-        self._config, self._step = config, 0
+        self._config = config
+        self._step = config.log_every - 1  # both programs warm up, the logging one too
         self._state = build.initial_state(config, built, shape)
         key = build.loop_key(config)
         self._dispatch = make_dispatch(config, built, dataset, key)
