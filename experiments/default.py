@@ -15,6 +15,7 @@ def get_config():
             # how long, and in what turns
             steps=2_000,  # one step: d_steps updates of D, then g_steps of G
             batch_size=128,
+            pack=1,  # examples that D judges at once, as one (PacGAN)
             d_steps=1,
             g_steps=1,
             turns="alternating",  # or "simultaneous", as in the code of 2014
@@ -44,6 +45,14 @@ def get_config():
             ema_decay=0.0,
             # steps in one program on the device; 0: as many as suit it
             steps_per_dispatch=0,
+            # how samples are judged on the way (python -m gan_jax.evaluate, which says
+            # what metrics there are): every so many steps, 0 for never; no metrics for
+            # those that suit the data, no number for the usual one. The checkpoint with
+            # the best value of the metric `best` is kept beside the newest ones
+            evaluate_every=0,
+            evaluate_metrics=(),
+            evaluate_samples=0,
+            best="none",
             # what is written to the work directory, in steps
             log_every=50,
             validate_every=500,

@@ -22,7 +22,7 @@ from gan_jax.data.dataset import Dataset, Options, make_dataset
 from gan_jax.data.source import overlap
 from gan_jax.errors import UsageError, did_you_mean
 from gan_jax.games import Game, gan
-from gan_jax.networks import network
+from gan_jax.networks import network, packed
 from gan_jax.optimizers import optimizer
 from gan_jax.state import TrainState, init_state
 
@@ -147,6 +147,7 @@ def build(config, shape, mean) -> Built:
     as_network = functools.partial(
         network, dtype=config.dtype, precision=config.matmul_precision
     )
+    game = gan(as_network(G), packed(as_network(D), config.pack), loss, prior)
     hparams, transformations = {"ema_decay": config.ema_decay}, {}
     for player in ("d", "g"):
         tx, hparams[player] = _optimizer(config, player)
@@ -154,13 +155,24 @@ def build(config, shape, mean) -> Built:
     schedule = bind("schedule", config.schedule)()
     schedule(hparams, 0)  # refuses optimizers that lack the numbers it changes
     return Built(
-        game=gan(as_network(G), as_network(D), loss, prior),
+        game=_scoring_each(game, config.pack),
         loss=loss,
         d_tx=transformations["d"],
         g_tx=transformations["g"],
         schedule=schedule,
         hparams=hparams,
     )
+
+
+def _scoring_each(game, pack):
+    """A game whose packed D scores single examples: x as a pack of copies of x."""
+    if pack == 1:
+        return game
+
+    def score(params, stats, x):
+        return game.score(params, stats, jnp.repeat(x, pack, axis=0))
+
+    return game._replace(score=score)
 
 
 def _optimizer(config, player):
@@ -187,7 +199,7 @@ def _optimizer(config, player):
 def initial_state(config, built: Built, shape) -> TrainState:
     """The state that a run of `config` starts with; traceable, for its shapes alone."""
     state_key, _ = jax.random.split(jax.random.key(config.seed))
-    batch = {"x": jnp.zeros((2, *shape))}
+    batch = {"x": jnp.zeros((2 * config.pack, *shape))}
     return init_state(
         built.game,
         built.d_tx,

@@ -66,6 +66,16 @@ class Checkpoints:
         self._latest = step
 
 
+def save_alone(root: Path, state) -> None:
+    """Saves `state` as the one checkpoint under `root`; returns when it is written."""
+    step = int(state.step)
+    with Checkpoints(root, step) as checkpoints:
+        checkpoints.save(state)
+    for other in saved_steps(root):
+        if other != step:
+            shutil.rmtree(root / str(other))
+
+
 def saved_steps(root: Path) -> list[int]:
     """The steps with a finished checkpoint under `root`, oldest first."""
     if not root.is_dir():

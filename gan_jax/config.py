@@ -26,10 +26,23 @@ FREE_FIELDS = (
     "sample_every",
     "checkpoint_every",
     "steps_per_dispatch",
+    "evaluate_every",
+    "evaluate_metrics",
+    "evaluate_samples",
+    "best",
 )
 
 # fields that younger versions brought, with what older ones did
-_LATER = {"dtype": "float32", "matmul_precision": "high", "steps_per_dispatch": 0}
+_LATER = {
+    "best": "none",
+    "dtype": "float32",
+    "evaluate_every": 0,
+    "evaluate_metrics": (),
+    "evaluate_samples": 0,
+    "matmul_precision": "high",
+    "pack": 1,
+    "steps_per_dispatch": 0,
+}
 
 
 def experiments_dir() -> Path:

@@ -29,6 +29,8 @@ class Game(NamedTuple):
     generate: (g_params, g_stats, z) -> x, in the mode for sampling (running statistics)
     score:    (d_params, d_stats, x) -> raw scores [n]; a D with batch norm uses the
               statistics of x, as in training: real and generated x come apart
+    rehearse: (g_params, g_stats, z, key) -> (x, g_stats), in the mode of training:
+              batch statistics, and running ones that have moved
     """
 
     init: Callable
@@ -37,6 +39,7 @@ class Game(NamedTuple):
     latents: Callable
     generate: Callable
     score: Callable
+    rehearse: Callable
 
 
 def gan(G: Network, D: Network, loss: Loss, prior) -> Game:
@@ -78,12 +81,15 @@ def gan(G: Network, D: Network, loss: Loss, prior) -> Game:
     def generate(params, stats, z):
         return G.apply(params, stats, z)[0]
 
+    def rehearse(params, stats, z, key):
+        return G.apply(params, stats, z, key=key, train=True)
+
     def score(params, stats, x):
         # D's running statistics are those of real and fake minibatches mixed, by which
         # it never judged in training
         return D.apply(params, stats, x, key=jax.random.key(0), train=bool(stats))[0]
 
-    return Game(init, d_loss, g_loss, latents, generate, score)
+    return Game(init, d_loss, g_loss, latents, generate, score, rehearse)
 
 
 def draw_latents(game: Game, key, n: int):

@@ -90,11 +90,16 @@ def read_metrics(workdir: Path) -> dict[str, np.ndarray]:
     }
 
 
-def write_curves(workdir: Path, loss) -> None:
-    """Draws losses.png from what was logged so far."""
+def write_curves(workdir: Path, loss, perfect: dict[str, float]) -> None:
+    """Draws losses.png and, of the metrics in `perfect`, quality.png: what was logged.
+
+    perfect: values that samples of the data itself would get, by name
+    """
     metrics = read_metrics(workdir)
     if metrics:
         pictures.write_curves(workdir / "losses.png", metrics, loss)
+    if logged := {name: best for name, best in perfect.items() if name in metrics}:
+        pictures.write_quality(workdir / "quality.png", metrics, logged)
 
 
 class Album:

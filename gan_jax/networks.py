@@ -53,6 +53,30 @@ def network(module: nn.Module, dtype="float32", precision="high") -> Network:
     return Network(init, apply)
 
 
+def packed(D: Network, m: int) -> Network:
+    """D as a judge of m examples at once (PacGAN, Lin et al. 2018).
+
+    It takes x [n m, ..., c] to n scores: m neighbours each, joined along the last axis,
+    are one input [n, ..., m c] of D. A lack of variety, which no single sample shows,
+    then tells samples from data.
+    """
+    if m == 1:
+        return D
+
+    def join(x):
+        x = x.reshape(-1, m, *x.shape[1:])
+        x = jnp.moveaxis(x, 1, -2)
+        return x.reshape(*x.shape[:-2], -1)
+
+    def init(key, x):
+        return D.init(key, join(x))
+
+    def apply(params, stats, x, *, key: jax.Array | None = None, train=False):
+        return D.apply(params, stats, join(x), key=key, train=train)
+
+    return Network(init, apply)
+
+
 def _cast(tree, dtype):
     """`tree` with its floating-point leaves in `dtype`."""
 

@@ -115,6 +115,25 @@ def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
     write_image(path, _render(figure))
 
 
+def write_quality(path: Path, metrics: dict[str, np.ndarray], perfect) -> None:
+    """Draws the metrics of samples over the steps, each in a panel.
+
+    perfect: name -> the value of samples of the data itself, a grey line, or None
+    """
+    figure, axes = _figure(len(perfect), width=4.2, height=3.2)
+    for panel, (name, best) in zip(axes, perfect.items(), strict=True):
+        known = ~np.isnan(metrics[name])
+        steps, values = metrics["step"][known], metrics[name][known]
+        panel.plot(steps, values, marker=".", linewidth=1, label="samples")
+        if best is not None:
+            label = f"the data itself, {best:.4g}"
+            panel.axhline(best, color="0.3", linestyle="--", linewidth=1, label=label)
+        panel.set(title=name.replace("_", " "), xlabel="step")
+        panel.set_ylim(bottom=0)
+        panel.legend(fontsize="small")
+    write_image(path, _render(figure))
+
+
 def _smooth(steps, values):
     """Means over 1/40 of the curve, so that its course shows in the noise."""
     width = max(1, len(values) // 40)

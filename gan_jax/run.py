@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from gan_jax import build, checkpoint
+from gan_jax.batch_norm import recalibrated
 from gan_jax.config import from_json
 from gan_jax.data.scaling import Scaling
 from gan_jax.errors import UsageError
@@ -19,6 +20,7 @@ from gan_jax.state import TrainState
 from gan_jax.workdir import read_record
 
 _CHUNK = 256  # images that a network sees at a time
+BATCH_NORM = ("running", "batch", "recalibrated")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Run:
     state:  everything learned; `state.sampler` is the generator's (params, stats)
     game:   the pure functions that the state goes with
     info:   the data's shape, size, classes and scaling
+    batch_norm: whose statistics a G with batch norm samples by, see `sampled_by`
     """
 
     workdir: Path
@@ -38,15 +41,52 @@ class Run:
     loss: Loss
     info: dict
     scaling: Scaling
+    batch_norm: str = "running"
+
+    def sampled_by(self, batch_norm: str = "running", ema: bool = True) -> "Run":
+        """The same run, which samples in another way.
+
+        batch_norm: "running", the averages over its training; "batch", those of each
+                    minibatch as in training, so that a sample depends on the others;
+                    "recalibrated", the averages over 100 minibatches of samples
+        ema:        whether by the average of G, where the run has one
+        """
+        if batch_norm not in BATCH_NORM:
+            raise UsageError(
+                f"batch_norm={batch_norm!r}; {build.nearest(batch_norm, BATCH_NORM)}"
+            )
+        if batch_norm != "running" and not self.state.g.stats:
+            raise UsageError(
+                f"batch_norm={batch_norm}: generator {self.config.generator.name} of "
+                f"{self.workdir} has no batch norm"
+            )
+        state = self.state if ema else self.state.replace(g_ema=None)
+        if batch_norm == "recalibrated":
+            params, stats = state.sampler
+            stats = recalibrated(self.game, params, stats, self.config.batch_size)
+            state = state.replace(g_ema=(params, stats))
+        return dataclasses.replace(self, state=state, batch_norm=batch_norm)
 
     def latents(self, n: int, seed: int = 0) -> jax.Array:
         """n draws from the prior, [n, dim]."""
         return draw_latents(self.game, jax.random.key(seed), n)
 
     def generate(self, z) -> np.ndarray:
-        """What G makes of latents [n, dim]: uint8 images [n, h, w, c], or vectors."""
+        """What G makes of latents [n, dim]: uint8 images [n, h, w, c], or vectors.
+
+        Raises UsageError where that is not finite.
+        """
         z = np.asarray(z, np.float32)
-        made = _in_chunks(functools.partial(self._generate, *self.state.sampler), z)
+        generate = functools.partial(self._generate, *self.state.sampler)
+        if self.batch_norm == "batch":
+            # the last minibatch is filled up with the first latents, if need be
+            n = self.config.batch_size
+            rows = np.arange(-(-len(z) // n) * n).reshape(-1, n) % len(z)
+            made = np.concatenate([generate(z[row]) for row in rows])[: len(z)]
+        else:
+            made = _in_chunks(generate, z)
+        if not np.isfinite(made).all():
+            raise UsageError(f"the samples of {self.workdir} are not finite")
         return self.scaling.invert(made, self.info["fitted"])
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
@@ -89,7 +129,10 @@ class Run:
 
     @functools.cached_property
     def _generate(self):
-        return jax.jit(self.game.generate)
+        if self.batch_norm != "batch":
+            return jax.jit(self.game.generate)
+        key = jax.random.key(0)  # of dropout, where G has any
+        return jax.jit(lambda *arguments: self.game.rehearse(*arguments, key)[0])
 
     @functools.cached_property
     def _score(self):
@@ -102,15 +145,34 @@ def _in_chunks(function, x) -> np.ndarray:
     return np.concatenate([np.asarray(function(chunk)) for chunk in chunks])
 
 
-def load(workdir, step: int | None = None) -> Run:
+def parse_step(text: str | None) -> int | str | None:
+    """What a command line says of a checkpoint, as `load` takes it."""
+    if text in (None, "best"):
+        return text
+    if not text.isdigit():
+        raise UsageError(f"--step={text}: expected a step or best")
+    return int(text)
+
+
+def load(workdir, step: int | str | None = None) -> Run:
     """The run in `workdir` at its newest checkpoint, or at the one of `step`.
+
+    step: "best" is the checkpoint that config.best chose.
 
     Needs neither the run's data nor its devices. Raises UsageError where there is no
     run or no such checkpoint; a damaged newest one is passed over with a line.
     """
     workdir = Path(workdir)
     record = read_record(workdir)
-    if record is None or not checkpoint.saved_steps(workdir / "checkpoints"):
+    folder = workdir / "checkpoints"
+    if step == "best":
+        folder, step = workdir / "best", None
+        if record is not None and not checkpoint.saved_steps(folder):
+            raise UsageError(
+                f"{workdir} has no best checkpoint; config.best names the value that "
+                "chooses one, every config.evaluate_every steps"
+            )
+    if record is None or not checkpoint.saved_steps(folder):
         raise UsageError(
             f"no checkpoint in {workdir}; train a run with: python -m gan_jax.main "
             f"--workdir={workdir}"
@@ -120,6 +182,6 @@ def load(workdir, step: int | None = None) -> Run:
     # only networks that are initialised need the data's mean; here any will do
     built = build.build(config, shape, mean=lambda: np.full(shape, 0.5))
     like = jax.eval_shape(lambda: build.initial_state(config, built, shape))
-    state = checkpoint.restore(workdir / "checkpoints", like, step)
+    state = checkpoint.restore(folder, like, step)
     scaling = build.bind("scaling", config.scaling)()
     return Run(workdir, config, state, built.game, built.loss, info, scaling)

@@ -16,7 +16,7 @@ from gan_jax import cli, latents, pictures
 from gan_jax.build import nearest
 from gan_jax.errors import UsageError
 from gan_jax.log import say
-from gan_jax.run import Run, load
+from gan_jax.run import Run, load, parse_step
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _ANIMATIONS = (".gif", ".webp")
@@ -31,8 +31,8 @@ def main(arguments: list[str]) -> None:
     flags.DEFINE_integer("num", 64, "number of samples", 1, **define)
     flags.DEFINE_string("out", "samples.png", "the file to write", **define)
     flags.DEFINE_integer("seed", 0, "of the latents", 0, **define)
-    flags.DEFINE_integer(
-        "step", None, "the checkpoint's; the newest if not given", **define
+    flags.DEFINE_string(
+        "step", None, "the checkpoint's, or best; the newest if not given", **define
     )
     flags.DEFINE_bool(
         "interpolate", False, "an animated walk through the latent space", **define
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
         return
     out = Path(values.out).expanduser()
     _check(out, values.interpolate)
-    run = load(Path(values.workdir).expanduser(), values.step)
+    run = load(Path(values.workdir).expanduser(), parse_step(values.step))
     try:
         if values.interpolate:
             _write_walk(run, out, values.num, values.seed)

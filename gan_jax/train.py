@@ -13,12 +13,12 @@ from gan_jax import build
 from gan_jax.checkpoint import Checkpoints, restore, saved_steps
 from gan_jax.dispatch import make_dispatch
 from gan_jax.errors import DivergedError, Interrupted, UsageError
-from gan_jax.held_out import make_held_out
 from gan_jax.log import Album, MetricLog, Progress, say, write_curves
 from gan_jax.painters import make_painter
 from gan_jax.signals import Signals
 from gan_jax.state import TrainState
 from gan_jax.validation import validate
+from gan_jax.watches import make_watches
 from gan_jax.workdir import claim, refuse_another_run, write_record
 
 
@@ -38,6 +38,11 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
             f"config.batch_size={config.batch_size} is larger than the data: "
             f"{dataset.size:,} examples"
         )
+    if dataset.validation and len(dataset.validation["x"]) < config.pack:
+        raise UsageError(
+            f"config.pack={config.pack} is larger than the held-out data: "
+            f"{len(dataset.validation['x']):,} examples"
+        )
     shape = tuple(dataset.info["shape"])
     built = build.build(config, shape, dataset.mean)
     init = functools.partial(build.initial_state, config, built, shape)
@@ -52,7 +57,7 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
             say(f"{done}; a larger --config.steps trains on")
             return state
         write_record(workdir, config, experiment, dataset.info)
-        return _loop(config, workdir, dataset, built, state)
+        return _loop(config, workdir, experiment, dataset, built, state)
 
 
 def _announce(config, dataset, state, workdir, resumes):
@@ -70,7 +75,7 @@ def _announce(config, dataset, state, workdir, resumes):
     say(f"work directory: {workdir}, {how}")
 
 
-def _loop(config, workdir, dataset, built, state):
+def _loop(config, workdir, experiment, dataset, built, state):
     """Trains to config.steps; shows, logs and saves on the way.
 
     What a dispatch leaves to be seen and saved is computed on the device at once, and
@@ -79,9 +84,12 @@ def _loop(config, workdir, dataset, built, state):
     view_key, sample_key, held_out_key = jax.random.split(build.loop_key(config), 3)
     dispatch = make_dispatch(config, built, dataset, view_key)
     painter = make_painter(config, built, dataset, sample_key)
-    held_out = make_held_out(config, built, dataset, held_out_key)
+    watches = make_watches(
+        config, built, dataset, held_out_key, sample_key, workdir, experiment
+    )
+    perfect = {name: v for watch in watches for name, v in watch.perfect.items()}
     every = [config.log_every, config.sample_every, config.checkpoint_every]
-    every += [config.validate_every] if held_out else []
+    every += [watch.every for watch in watches]
     step = int(state.step)
     with (
         Checkpoints(workdir / "checkpoints", step) as checkpoints,
@@ -91,7 +99,7 @@ def _loop(config, workdir, dataset, built, state):
         Signals() as signals,
         contextlib.ExitStack() as leaving,
     ):
-        leaving.callback(write_curves, workdir, built.loss)
+        leaving.callback(write_curves, workdir, built.loss, perfect)
         unchecked = []
 
         def look(step, state, last):
@@ -101,13 +109,13 @@ def _loop(config, workdir, dataset, built, state):
                 return step > 0 and step % interval == 0
 
             logs = due(config.log_every)
-            validates = held_out is not None and due(config.validate_every)
+            looking = [watch for watch in watches if watch.due(step)]
             paints = step % config.sample_every == 0 or step == config.steps
             saves = due(config.checkpoint_every) or last
-            seen = list(unchecked) if logs or validates or paints or saves else []
+            seen = list(unchecked) if logs or looking or paints or saves else []
             del unchecked[: len(seen)]
-            finite = _is_finite(state) if validates or paints or saves else True
-            losses = held_out.compute(state) if validates else None
+            finite = _is_finite(state) if looking or paints or saves else True
+            watched = [(watch.read, watch.compute(state)) for watch in looking]
             samples = painter.sample(state) if paints else None
             saved = _copy(state) if saves else None
 
@@ -120,8 +128,8 @@ def _loop(config, workdir, dataset, built, state):
                 row = metrics if logs else {}
                 if logs:
                     progress.update(step, metrics)
-                if validates:
-                    row = row | held_out.read(losses)
+                for read, values in watched:
+                    row = row | read(values)
                 if row:
                     log.write(step, row)
                 if paints:
@@ -132,7 +140,7 @@ def _loop(config, workdir, dataset, built, state):
                 if saves:
                     checkpoints.save(saved)
                 if saves and not last:  # the last curves are drawn on leaving
-                    write_curves(workdir, built.loss)
+                    write_curves(workdir, built.loss, perfect)
 
             return finish
 

@@ -13,6 +13,7 @@ _PLAIN = (bool, int, float, str)
 _COUNTS = (
     "steps",
     "batch_size",
+    "pack",
     "d_steps",
     "g_steps",
     "log_every",
@@ -24,6 +25,10 @@ _COUNTS = (
 FIELDS = dict.fromkeys(_COUNTS, int) | {
     "seed": int,
     "steps_per_dispatch": int,
+    "evaluate_every": int,
+    "evaluate_metrics": tuple[str, ...],
+    "evaluate_samples": int,
+    "best": str,
     "turns": typing.Literal["alternating", "simultaneous"],
     "dtype": typing.Literal["float32", "bfloat16"],
     "matmul_precision": typing.Literal["highest", "high", "default"],
@@ -36,10 +41,18 @@ _NOT_NEGATIVE = (lambda x: x >= 0, "must not be negative")
 _FRACTION = (lambda x: 0 <= x < 1, "must be in [0, 1)")
 _LENGTH = (lambda x: 0 < x <= 1e6, "must be in (0, 1e6]")  # far from overflows
 _ANY = (lambda x: True, "")
+
+
+def _between(low, high):
+    return (lambda x: low <= x <= high, f"must be between {low} and {high:,}")
+
+
 # what a number of this name may be, wherever it stands
 RANGES = dict.fromkeys(_COUNTS, _AT_LEAST_ONE) | {
     "seed": (lambda x: 0 <= x < 2**32, "must be in [0, 2^32)"),
     "steps_per_dispatch": _NOT_NEGATIVE,
+    "evaluate_every": _NOT_NEGATIVE,
+    "evaluate_samples": _NOT_NEGATIVE,
     "sample_grid": (
         lambda x: len(x) == 2 and min(x) >= 1,
         "must be two numbers, rows and columns",
@@ -62,12 +75,15 @@ RANGES = dict.fromkeys(_COUNTS, _AT_LEAST_ONE) | {
     "g_target": _ANY,
     # data, scalings, priors
     "channels": (lambda x: np.min(x) >= 1, "must be at least 1"),
-    "size": _AT_LEAST_ONE,
-    "modes": _AT_LEAST_ONE,
+    "size": _between(1, 10**7),
+    "modes": _between(1, 10**4),
     "radius": _LENGTH,
-    "side": _AT_LEAST_ONE,
+    "side": _between(1, 100),
     "spacing": _LENGTH,
     "std": (lambda x: 0 <= x <= 1e6, "must be in [0, 1e6]"),
+    "means": (lambda x: 0 <= max(map(abs, x), default=-1) <= 1e6, "must be in +-1e6"),
+    "stds": (lambda x: x and 0 <= min(x) <= max(x) <= 1e6, "must be in [0, 1e6]"),
+    "weights": (lambda x: min(x, default=0) > 0, "each must be positive"),
     "norm": _POSITIVE,
     "dim": _AT_LEAST_ONE,
     "low": _ANY,
@@ -106,6 +122,11 @@ def validate(config) -> None:
         raise UsageError("; ".join(problems))
     if config.turns == "simultaneous" and (config.d_steps, config.g_steps) != (1, 1):
         raise UsageError("config.turns=simultaneous needs d_steps=1 and g_steps=1")
+    if config.batch_size % config.pack:
+        raise UsageError(
+            f"config.batch_size={config.batch_size} is no multiple of "
+            f"config.pack={config.pack}, the examples that D judges at once"
+        )
 
 
 def _entry_problems(entry, spec):

@@ -25,7 +25,7 @@ for _name, _value in _ENVIRONMENT.items():
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
-from gan_jax import benchmark, cli, main, sample  # noqa: E402
+from gan_jax import benchmark, cli, evaluate, main, sample  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Many runs here compile the same program; those in processes of their own do it anew.
@@ -148,3 +148,9 @@ def digits_run(tmp_path_factory):
 def bench(capsys):
     """python -m gan_jax.benchmark, in this process."""
     return lambda *arguments: _call(benchmark.main, arguments, capsys)
+
+
+@pytest.fixture
+def judged(capsys):
+    """python -m gan_jax.evaluate, in this process."""
+    return lambda *arguments: _call(evaluate.main, arguments, capsys)

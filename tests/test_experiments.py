@@ -8,7 +8,7 @@ import gan_jax
 from gan_jax.config import experiments_dir, fields, load_experiment
 
 EXPERIMENTS = sorted(file.stem for file in experiments_dir().glob("[a-z]*.py"))
-MNIST, CIFAR = (28, 28, 1), (32, 32, 3)
+MNIST, CIFAR, STACKED = (28, 28, 1), (32, 32, 3), (28, 28, 3)
 
 DENSE = "--config.generator.widths=16,16", "--config.discriminator.units=4"
 CONV_2014 = (
@@ -22,6 +22,9 @@ SHRUNK = {
     "default": (None, ()),
     "digits": (None, ()),
     "toy2d": (None, ()),
+    "gaussian_1d": (None, ()),
+    "ring": (None, DENSE),
+    "grid": (None, DENSE),
     "mnist_mlp": (MNIST, DENSE),
     "mnist_mlp_2014": (MNIST, DENSE),
     "mnist_lsgan": (MNIST, DCGAN),
@@ -31,6 +34,8 @@ SHRUNK = {
     "cifar_conv": (CIFAR, CONV_2014),
     "cifar_conv_2014": (CIFAR, CONV_2014),
     "cifar_dcgan": (CIFAR, DCGAN),
+    "stacked_mnist": (STACKED, DCGAN),
+    "stacked_mnist_small": (STACKED, ()),
     "own_images": (None, (*DCGAN, "--config.data.size=16")),
 }
 BRIEF = (
@@ -79,7 +84,10 @@ def test_an_experiment_takes_two_steps(gan, tmp_path, name):
     assert metrics["step"].tolist() == [1, 2]
     judged = "validation_split" in run.config.data
     assert ("validation_d_loss" in metrics) == judged
-    expected = {"own_images": (16, 16, 3), "toy2d": (2,)}.get(name, shape or (8, 8, 1))
+    shapes = dict.fromkeys(("toy2d", "ring", "grid"), (2,))
+    shapes["gaussian_1d"] = (1,)
+    shapes["own_images"] = (16, 16, 3)
+    expected = shapes.get(name, shape or (8, 8, 1))
     samples = run.sample(4)
     assert samples.shape == (4, *expected)
     assert samples.std(axis=0).max() > 0
@@ -192,6 +200,43 @@ DCGAN_2016 = {
     "prior.name": "uniform",
     "prior.dim": 100,
 }
+# PacGAN (2018), from its code, in the settings of VEEGAN (2017) and Unrolled GAN (2017)
+STACKED_MNIST = {
+    "loss.name": "non_saturating",
+    "turns": "alternating",
+    "d_steps": 1,
+    "both_optimizer.name": "adam",
+    "both_optimizer.b1": 0.5,
+    "data.name": "stacked_mnist",
+}
+STACKED_VEEGAN = STACKED_MNIST | {
+    "steps": 50 * 128_000 // 64,
+    "batch_size": 64,
+    "g_steps": 2,
+    "both_optimizer.learning_rate": 2e-4,
+    "prior.name": "uniform",
+    "prior.dim": 100,
+    "data.split": "all",
+    "data.size": 128_000,
+    "scaling.name": "unit",
+    "generator.name": "dcgan_tensorflow",
+    "discriminator.name": "dcgan_tensorflow",
+}
+STACKED_UNROLLED = STACKED_MNIST | {
+    "steps": 500_000,
+    "batch_size": 128,
+    "g_steps": 1,
+    "d_optimizer.learning_rate": 2e-4,
+    "g_optimizer.learning_rate": 1e-4,
+    "both_optimizer.b2": 0.99,
+    "prior.name": "normal",
+    "prior.dim": 256,
+    "data.split": "train",
+    "data.fresh": True,
+    "scaling.name": "symmetric",
+    "generator.width": 8,
+    "discriminator.width": 4,
+}
 
 
 @pytest.mark.parametrize(
@@ -204,6 +249,8 @@ DCGAN_2016 = {
         ("cifar_mlp", FLUX_CIFAR_MLP),
         ("cifar_conv", FLUX_CIFAR_CONV),
         ("cifar_dcgan", DCGAN_2016),
+        ("stacked_mnist", STACKED_VEEGAN),
+        ("stacked_mnist_small", STACKED_UNROLLED),
     ],
 )
 def test_an_experiment_has_the_published_settings(name, settings):

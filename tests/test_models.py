@@ -1,5 +1,6 @@
 """The networks: sizes of the papers, ranges, what training changes, what is refused."""
 
+import functools
 import importlib
 import itertools
 import math
@@ -10,10 +11,18 @@ import numpy as np
 import pytest
 
 from gan_jax.errors import UsageError
-from gan_jax.models import conv_2014, dcgan, dcgan_mnist, maxout, mlp
+from gan_jax.models import (
+    conv_2014,
+    dcgan,
+    dcgan_mnist,
+    dcgan_tensorflow,
+    dcgan_tiny,
+    maxout,
+    mlp,
+)
 
 KEY = jax.random.key(0)
-MNIST, CIFAR = (28, 28, 1), (32, 32, 3)
+MNIST, CIFAR, STACKED = (28, 28, 1), (32, 32, 3), (28, 28, 3)
 CIFAR_MLP = {
     "widths": (8000, 8000),
     "activations": ("relu", "sigmoid"),
@@ -37,6 +46,13 @@ def count(module, *shape):
     return sum(math.prod(leaf.shape) for leaf in leaves)
 
 
+TINY_GENERATOR = (
+    (100 * 4 * 4 * 64 + 2 * 64)
+    + (9 * 64 * 32 + 2 * 32)
+    + (9 * 32 * 16 + 2 * 16)
+    + (9 * 16 * 8 + 2 * 8)
+    + (9 * 8 * 3 + 3)
+)
 COUNTS = {
     "mlp": (
         (mlp.Generator(MNIST, (128, 128)), mlp.Discriminator((128,))),
@@ -96,6 +112,43 @@ COUNTS = {
             + dense(4096, 1),
         ),
     ),
+    # four layers, to 2 x 2
+    "dcgan_tensorflow": (
+        (dcgan_tensorflow.Generator(STACKED), dcgan_tensorflow.Discriminator()),
+        (
+            (100 * 2048 + 2 * 512)
+            + (25 * 512 * 256 + 2 * 256)
+            + (25 * 256 * 128 + 2 * 128)
+            + (25 * 128 * 64 + 2 * 64)
+            + (25 * 64 * 3 + 3),
+            (25 * 3 + 1) * 64
+            + (25 * 64 * 128 + 2 * 128)
+            + (25 * 128 * 256 + 2 * 256)
+            + (25 * 256 * 512 + 2 * 512)
+            + dense(2048, 1),
+        ),
+    ),
+    # D at half of G's channels, then at a quarter
+    "dcgan_tiny": (
+        (dcgan_tiny.Generator(STACKED), dcgan_tiny.Discriminator()),
+        (
+            TINY_GENERATOR,
+            (9 * 3 * 4 + 2 * 4)
+            + (9 * 4 * 8 + 2 * 8)
+            + (9 * 8 * 16 + 2 * 16)
+            + dense(256, 1),
+        ),
+    ),
+    "dcgan_tiny, D at a quarter": (
+        (dcgan_tiny.Generator(STACKED), dcgan_tiny.Discriminator(width=2)),
+        (
+            TINY_GENERATOR,
+            (9 * 3 * 2 + 2 * 2)
+            + (9 * 2 * 4 + 2 * 4)
+            + (9 * 4 * 8 + 2 * 8)
+            + dense(128, 1),
+        ),
+    ),
 }
 
 
@@ -126,12 +179,16 @@ SMALL = {
     ),
     "dcgan_mnist": ({"width": 4}, {"width": 4}),
     "dcgan": ({"width": 4}, {"width": 4}),
+    "dcgan_tensorflow": ({"width": 2}, {"width": 2}),
+    "dcgan_tiny": ({"width": 2}, {"width": 2}),
 }
 VECTORS = [("mlp", (2,)), ("mlp", (4, 6, 1)), ("maxout", (5,)), ("maxout", (4, 6, 3))]
 IMAGES = [
     ("conv_2014", (32, 32, 3)),
     ("dcgan_mnist", (16, 20, 1)),
     ("dcgan", (16, 16, 1)),
+    ("dcgan_tensorflow", (28, 28, 3)),
+    ("dcgan_tiny", (28, 28, 3)),
 ]
 OTHERS = [
     ("conv_2014", (32, 32, 1)),
@@ -140,6 +197,10 @@ OTHERS = [
     ("dcgan", (32, 32, 3)),
     ("dcgan", (64, 64, 3)),
     ("dcgan", (128, 128, 2)),
+    ("dcgan_tensorflow", (64, 64, 3)),
+    ("dcgan_tensorflow", (45, 45, 1)),
+    ("dcgan_tiny", (32, 32, 1)),
+    ("dcgan_tiny", (45, 45, 1)),
 ]
 
 
@@ -245,7 +306,16 @@ def test_dropout_is_on_the_input_of_every_layer_and_inverted():
 
 
 @pytest.mark.parametrize(
-    ("name", "player"), [("dcgan_mnist", 0), ("dcgan", 0), ("dcgan", 1)]
+    ("name", "player"),
+    [
+        ("dcgan_mnist", 0),
+        ("dcgan", 0),
+        ("dcgan", 1),
+        ("dcgan_tensorflow", 0),
+        ("dcgan_tensorflow", 1),
+        ("dcgan_tiny", 0),
+        ("dcgan_tiny", 1),
+    ],
 )
 def test_batch_statistics_change_in_training_only(name, player):
     module, variables = small(name, (16, 16, 1))[player]
@@ -325,6 +395,69 @@ def test_initial_weights():
     np.testing.assert_allclose(glorot[0], (6 / 200) ** 0.5, rtol=0.01)
 
 
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [("dcgan_tensorflow", (2, 4, 7, 14, 28)), ("dcgan_tiny", (4, 7, 14, 28))],
+)
+def test_stacked_generators_double_by_transposes_of_convolutions(name, sizes):
+    """Each layer is the transpose of a SAME convolution of stride 2, odd sizes too."""
+    (generator, variables), _ = small(name, STACKED)
+    apply = functools.partial(generator.apply, capture_intermediates=True)
+    _, seen = jax.jit(apply)(variables, normal(3, 10))
+    for i, (size, doubled) in enumerate(itertools.pairwise(sizes)):
+        (normed,) = seen["intermediates"][f"BatchNorm_{i}"]["__call__"]
+        (image,) = seen["intermediates"][f"ConvTranspose_{i}"]["__call__"]
+        assert normed.shape[1:3] == (size, size)
+        params = variables["params"][f"ConvTranspose_{i}"]
+
+        def convolution(x, kernel=params["kernel"]):
+            layout = ("NHWC", "HWIO", "NHWC")
+            return jax.lax.conv_general_dilated(
+                x, kernel, (2, 2), "SAME", dimension_numbers=layout
+            )
+
+        like = jax.ShapeDtypeStruct((3, doubled, doubled, image.shape[-1]), "float32")
+        transpose = jax.jit(jax.linear_transpose(convolution, like))
+        (expected,) = transpose(jax.nn.relu(normed))
+        np.testing.assert_allclose(image, expected, atol=1e-6)
+        assert "bias" not in params or not params["bias"].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "slope"), [("dcgan_tensorflow", 0.2), ("dcgan_tiny", 0.3)]
+)
+def test_slopes_of_stacked_discriminators(name, slope):
+    _, (discriminator, variables) = small(name, STACKED)
+    x = normal(4, *STACKED)
+    apply = functools.partial(discriminator.apply, capture_intermediates=True)
+    scores, seen = jax.jit(apply)(variables, x)
+    norms = sorted(name for name in seen["intermediates"] if "BatchNorm" in name)
+    assert norms == ["BatchNorm_0", "BatchNorm_1", "BatchNorm_2"]
+    (h,) = seen["intermediates"]["BatchNorm_2"]["__call__"]
+    assert h.min() < 0 < h.max()
+    features = jnp.where(h > 0, h, slope * h).reshape(len(x), -1)
+    expected = features @ variables["params"]["Dense_0"]["kernel"][:, 0]
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-9)
+
+
+@pytest.mark.parametrize("module", [dcgan_tensorflow, dcgan_tiny])
+def test_weights_of_stacked_networks_are_normal_cut_off_in_convolutions(module):
+    for network, x in (
+        (module.Generator(STACKED, 16), jnp.zeros((1, 100))),
+        (module.Discriminator(16), jnp.zeros((1, *STACKED))),
+    ):
+        params = jax.jit(network.init)(KEY, x)["params"]
+        for layer, values in params.items():
+            if "kernel" not in values or values["kernel"].size < 10_000:
+                continue
+            kernel = np.asarray(values["kernel"])
+            # cut off at two standard deviations, 0.880 of one are left
+            cut = layer.startswith("Conv_")
+            deviation = 0.02 * (0.880 if cut else 1)
+            np.testing.assert_allclose(kernel.std(), deviation, rtol=0.05)
+            assert (np.abs(kernel).max() <= 0.04) == cut, layer
+
+
 GUIDELINES = [
     ("Generator", "strided"),
     ("Generator", "batch_norm"),
@@ -395,6 +528,10 @@ def test_norms_are_not_next_to_the_image():
         (dcgan.Generator((28, 28, 1)), "16, 32, 64, 128"),
         (dcgan.Generator((32, 16, 1)), "16, 32, 64, 128"),
         (dcgan.Generator((2,)), "16, 32, 64, 128"),
+        (dcgan_tensorflow.Generator((28, 24, 3)), "square images"),
+        (dcgan_tensorflow.Generator((784,)), "square images"),
+        (dcgan_tiny.Generator((28, 24, 3)), "square images"),
+        (dcgan_tiny.Generator((784,)), "square images"),
         (maxout.Generator((2,), widths=(8,), marginal_bias=False), "activations"),
         (maxout.Generator((2,), activations=("relu", "elu")), "elu"),
         (maxout.Generator((2,), output="tanh"), "sigmoid"),
@@ -417,6 +554,8 @@ def test_a_generator_refuses_what_it_cannot_make(generator, says):
         (dcgan_mnist.Discriminator(), (784,), "16 x 16"),
         (dcgan.Discriminator(), (28, 28, 1), "16, 32, 64, 128"),
         (dcgan.Discriminator(), (2,), "16, 32, 64, 128"),
+        (dcgan_tensorflow.Discriminator(), (2,), "judges images"),
+        (dcgan_tiny.Discriminator(), (2,), "judges images"),
     ],
 )
 def test_a_discriminator_refuses_what_it_cannot_judge(discriminator, shape, says):

@@ -442,6 +442,16 @@ def test_vectors_are_drawn_as_points_and_sampled_in_their_own_units(
     assert samples.std(axis=0).min() > 1e-3
     assert run.discriminate(samples).shape == (50,)
     with Image.open(tmp_path / "run" / "samples" / "00000012.png") as picture:
+        assert picture.size == (460, 490)
+        colors = {color for _, color in picture.convert("RGB").getcolors(1 << 24)}
+    assert (33, 102, 172) in colors  # the data
+
+
+def test_vectors_of_many_coordinates_are_drawn_by_the_first_two(gan, flags, tmp_path):
+    points = np.random.default_rng(0).normal(size=(64, 5))
+    outcome = gan(*flags, *arrays(tmp_path, points), f"--workdir={tmp_path}/run")
+    assert outcome.status == 0
+    with Image.open(tmp_path / "run" / "samples" / "00000012.png") as picture:
         assert picture.size == (450, 450)
         colors = {color for _, color in picture.convert("RGB").getcolors(1 << 24)}
     assert {(191, 191, 191), (31, 119, 180)} <= colors  # data in grey, samples in blue

@@ -43,6 +43,9 @@ def test_the_wheel_carries_the_experiments_and_trains_on_its_own(
 
     assert names(installed / "gan_jax" / "experiments") == names(experiments_dir())
     assert {"main.py", "sample.py", "train.py"} <= names(installed / "gan_jax")
+    weights = installed / "gan_jax" / "metrics" / "weights"
+    files = {path.name for path in weights.iterdir()}
+    assert files == {"mnist.npz", "cifar10.npz"}
     assert not list(installed.glob("*/__pycache__"))
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -21,7 +21,8 @@ class Dataset(NamedTuple):
                 anew only counts the indices.
     to_uint8:   what the networks see -> pictures (vectors come back as stored)
     info:       what a trained run needs to be loaded without the data, as JSON values:
-                shape, size, classes, fitted (see `scaling`)
+                shape, size, classes, fitted (see `scaling`), modes (the fields of
+                `Modes`, or None)
     mean:       () -> mean of the scaled training examples, float32 [*shape]
     validation: like `arrays`, the held-out examples; None without any
     """
@@ -89,6 +90,7 @@ def make_dataset(
             "size": len(source.x),
             "classes": list(source.classes),
             "fitted": fitted,
+            "modes": _json(source.modes),
         },
         mean=lambda: _mean(source.x, scaling, fitted),
         validation=None if validation is None else _arrays(validation),
@@ -97,6 +99,13 @@ def make_dataset(
 
 def _arrays(source):
     return {"x": source.x} if source.y is None else {"x": source.x, "y": source.y}
+
+
+def _json(modes):
+    """The fields of `Modes` as JSON values."""
+    if modes is None:
+        return None
+    return {name: np.asarray(value).tolist() for name, value in modes._asdict().items()}
 
 
 def _mean(x, scaling, fitted):

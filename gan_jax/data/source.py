@@ -9,6 +9,19 @@ import numpy as np
 from gan_jax.errors import UsageError, did_you_mean
 
 
+class Modes(NamedTuple):
+    """Where the data are known to lie: round normal distributions of one width.
+
+    means:   float64 [k, d], in the units of the examples as stored
+    std:     standard deviation of every mode in every direction
+    weights: float64 [k], their shares of the data
+    """
+
+    means: np.ndarray
+    std: float
+    weights: np.ndarray
+
+
 class Source(NamedTuple):
     """Examples as they are stored, on the host, before any scaling.
 
@@ -18,12 +31,14 @@ class Source(NamedTuple):
     fresh:   (arrays, key, shape) -> examples [*shape, ...] as stored, drawn anew for
              every minibatch: a pure function for use inside a jitted step, with x and y
              in `arrays`. None: minibatches are of x
+    modes:   of examples that are drawn from known modes, else None
     """
 
     x: np.ndarray
     y: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     fresh: Callable | None = None
+    modes: Modes | None = None
 
 
 def hint(name: str, known: Iterable[str]) -> str:

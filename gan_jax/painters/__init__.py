@@ -1,6 +1,7 @@
 """How a run's samples are pictured, all through with the same latents.
 
-A file for each kind of example: images, points on the plane, other vectors.
+A file for each kind of example: images, numbers on a line, points on the plane, other
+vectors.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,8 @@ class Painter(NamedTuple):
 
 def make_painter(config, built, dataset, key) -> Painter:
     """The painter for the examples of `dataset`; `key` draws the latents."""
-    from gan_jax.painters import images, vectors
+    from gan_jax.painters import images, line, plane, vectors
 
-    kind = images if len(dataset.info["shape"]) == 3 else vectors
+    shape = tuple(dataset.info["shape"])
+    kind = images if len(shape) == 3 else {(1,): line, (2,): plane}.get(shape, vectors)
     return kind.make_painter(config, built, dataset, key)

@@ -1,22 +1,12 @@
 """Both losses on data that a run does not train on."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
 import jax
 import numpy as np
 
-
-class HeldOut(NamedTuple):
-    """compute: state -> values on the device
-    read:    values -> losses and D's metrics as numbers, by name
-    """
-
-    compute: Callable[[Any], Any]
-    read: Callable[[Any], dict[str, float]]
+from gan_jax.watches import Watch
 
 
-def make_held_out(config, built, dataset, key) -> HeldOut | None:
+def make_held_out(config, built, dataset, key) -> Watch | None:
     """Both losses and D's metrics on held-out data; None without any.
 
     They are the losses of training, batch norm and dropout as there, averaged over the
@@ -26,7 +16,7 @@ def make_held_out(config, built, dataset, key) -> HeldOut | None:
     if dataset.validation is None:
         return None
     size = len(dataset.validation["x"])
-    n = min(config.batch_size, size)
+    n = min(config.batch_size, size) // config.pack * config.pack
     arrays = jax.device_put(dataset.validation)
 
     @jax.jit
@@ -65,4 +55,4 @@ def make_held_out(config, built, dataset, key) -> HeldOut | None:
             for name in values[0]
         }
 
-    return HeldOut(compute, read)
+    return Watch(config.validate_every, compute, read)

@@ -1,0 +1,34 @@
+"""Statistics of batch norm measured anew, after training."""
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax.games import Game, draw_latents
+
+
+def recalibrated(game: Game, params, stats, batch_size: int, batches: int = 100):
+    """G's statistics averaged over fresh minibatches of latents, with its parameters.
+
+    Running averages lag behind the parameters, and an average of parameters (ema) has
+    statistics of its own; these are of exactly these parameters. Every minibatch counts
+    alike ("standing statistics", Brock et al. 2019).
+    """
+
+    @jax.jit
+    def add(total, i):
+        key = jax.random.fold_in(jax.random.key(0), i)
+        z_key, g_key = jax.random.split(key)
+        z = draw_latents(game, z_key, batch_size)
+        # A pass moves the averages to m old + (1 - m) new, whatever each layer's m is:
+        # from 0 and from 1 they come to (1 - m) new and m + (1 - m) new.
+        from_zero, from_one = (
+            game.rehearse(params, jax.tree.map(fill, stats), z, g_key)[1]
+            for fill in (jnp.zeros_like, jnp.ones_like)
+        )
+        new = jax.tree.map(lambda a, b: a / (1 - (b - a)), from_zero, from_one)
+        return jax.tree.map(jnp.add, total, new)
+
+    total = jax.tree.map(jnp.zeros_like, stats)
+    for i in range(batches):
+        total = add(total, i)
+    return jax.tree.map(lambda leaf: leaf / batches, total)

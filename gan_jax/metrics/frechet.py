@@ -1,0 +1,124 @@
+"""The Frechet distance between normal distributions fitted to two sets of features.
+
+Dowson and Landau (1982); proposed for generators by Heusel et al. (2017), who took the
+features of an Inception network. It is called FID with that network's features alone.
+
+It sees means and covariances and nothing else, and it falls as the number of samples
+grows (Chong and Forsyth 2020): compare only equal numbers against an equal reference.
+It cannot tell a generator that copies its training examples from a good one.
+"""
+
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_jax.errors import UsageError
+from gan_jax.metrics import checks
+
+
+class Moments(NamedTuple):
+    """The first two moments of n vectors, from which those of more can be made.
+
+    n:       number of vectors
+    mean:    float64 [d]
+    scatter: float64 [d, d], the sum of (x - mean)(x - mean)^T
+    """
+
+    n: int
+    mean: np.ndarray
+    scatter: np.ndarray
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """The unbiased estimate [d, d]."""
+        return self.scatter / (self.n - 1)
+
+
+def moments(x, *, batch_size: int = 1000) -> Moments:
+    """The moments of features [n, d], `batch_size` rows in float64 at a time.
+
+    Features that come in batches: functools.reduce(merge, map(moments, batches)).
+    """
+    x = checks.vectors(x, "features")
+    checks.at_least_one(batch_size=batch_size)
+    total = None
+    for start in range(0, len(x), batch_size):
+        batch = x[start : start + batch_size].astype(np.float64)
+        mean = batch.mean(axis=0)
+        batch -= mean
+        part = Moments(len(batch), mean, batch.T @ batch)
+        total = part if total is None else merge(total, part)
+    return total
+
+
+def merge(a: Moments, b: Moments) -> Moments:
+    """The moments of both sets together (Chan, Golub and LeVeque 1979)."""
+    _same_width(a, b)
+    n = a.n + b.n
+    shift = b.mean - a.mean
+    return Moments(
+        n,
+        a.mean + shift * (b.n / n),
+        a.scatter + b.scatter + np.outer(shift, shift * (a.n * b.n / n)),
+    )
+
+
+def frechet_distance(samples: Moments, reference: Moments) -> float:
+    """|m - r|^2 + tr(M + R - 2 (M R)^(1/2)), of means m, r and covariances M, R.
+
+    The squared 2-Wasserstein distance between the two normal distributions. Singular
+    covariances are no obstacle, but the estimate is then far from its limit: fewer
+    vectors than features raise a UserWarning.
+    """
+    _same_width(samples, reference)
+    for name, x in (("samples", samples), ("reference examples", reference)):
+        if x.n < 2:
+            raise UsageError(f"{x.n} {name} are too few; at least 2 are needed")
+        if x.n <= len(x.mean):
+            warnings.warn(
+                f"the Frechet distance of {x.n} {name} with {len(x.mean)} features is "
+                "strongly biased: more vectors than features are needed",
+                stacklevel=2,
+            )
+    # The eigenvalues of M R are those of the symmetric M^(1/2) R M^(1/2), the squares
+    # of the singular values of this product: no square root of a negative number, and
+    # none that would blow up rounding errors.
+    product = _root(samples.covariance).T @ _root(reference.covariance)
+    trace = np.trace(samples.covariance) + np.trace(reference.covariance)
+    distance = (
+        np.sum(np.square(samples.mean - reference.mean))
+        + trace
+        - 2 * np.linalg.norm(product, ord="nuc")
+    )
+    return float(max(distance, 0.0))
+
+
+def _root(covariance):
+    """A with A A^T = covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    return vectors * np.sqrt(np.maximum(values, 0))
+
+
+def _same_width(a, b):
+    if len(a.mean) != len(b.mean):
+        raise UsageError(f"features differ in number: {len(a.mean)}, {len(b.mean)}")
+
+
+def save(path: Path, moments: Moments) -> None:
+    """As an .npz with the fields' names."""
+    with open(path, "wb") as file:  # np.savez appends .npz to a name without it
+        np.savez(file, **moments._asdict())
+
+
+def load(path: Path) -> Moments:
+    """What `save` wrote; UsageError for anything else."""
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as entry:
+            n, mean, scatter = (entry[name] for name in Moments._fields)
+            if scatter.shape != (len(mean), len(mean)):
+                raise ValueError(f"shapes {mean.shape} and {scatter.shape}")
+            return Moments(n.item(), mean, scatter)
+    except Exception as error:  # damage shows in many ways
+        raise UsageError(f"{path} holds no moments of features ({error})") from None

@@ -1,0 +1,61 @@
+"""The training examples nearest to each sample: is the generator memorising?
+
+A copy lies closer to the training set than a fresh example of the same distribution
+does. `copying` compares the two (the three-sample test of Meehan et al. 2020, over the
+whole space at once). In pixels, a copy that is shifted by one pixel is far from its
+original: look at the neighbours too, and take features where there are good ones.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_jax.metrics import checks
+
+
+class Neighbours(NamedTuple):
+    """distances: Euclidean, [n, k], ascending
+    indices:   of the training examples, [n, k]
+    """
+
+    distances: np.ndarray
+    indices: np.ndarray
+
+
+class Copying(NamedTuple):
+    """share:          of the pairs of a sample and a held-out example where the sample
+                    is closer to its nearest training example: 1/2 for samples like
+                    fresh data, towards 1 for copies, towards 0 for samples far off
+    standard_error: of the share, were its expectation 1/2
+    """
+
+    share: float
+    standard_error: float
+
+
+def nearest_neighbours(samples, training, *, k: int = 1) -> Neighbours:
+    """The k nearest of the training examples [m, d] for each of the samples [n, d]."""
+    from sklearn.neighbors import NearestNeighbors
+
+    checks.at_least_one(k=k)
+    x = checks.vectors(samples, "samples")
+    y = checks.vectors(training, "training examples", at_least=k)
+    checks.same_width(samples=x, training=y)
+    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(y)
+    return Neighbours(*search.kneighbors(x))
+
+
+def copying(samples, training, held_out) -> Copying:
+    """How often samples lie closer to the training set than held-out examples do.
+
+    All are features or pixels, [n, d]; the held-out examples are of the distribution
+    of the training examples and not among them. Ties count one half.
+    """
+    from scipy.stats import mannwhitneyu
+
+    x = nearest_neighbours(samples, training).distances[:, 0]
+    y = nearest_neighbours(held_out, training).distances[:, 0]
+    n, m = len(x), len(y)
+    # the statistic counts the pairs where y exceeds x
+    share = mannwhitneyu(y, x, method="asymptotic").statistic / (n * m)
+    return Copying(float(share), float(np.sqrt((n + m + 1) / (12 * n * m))))

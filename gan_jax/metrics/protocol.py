@@ -1,0 +1,218 @@
+"""How a number was measured, kept with the number.
+
+The same generator has another Frechet distance with 5,000 samples than with 50,000,
+with another reference split, resizing or batch-norm mode. Two numbers can be compared
+only if all of that agrees: `compare` refuses them otherwise, and `table` never prints
+them in one column.
+
+The seed of the samples is recorded, but sets no protocol apart: measurements that
+differ in it alone are repeats, whose spread is their uncertainty.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from tabulate import tabulate
+
+from gan_jax.errors import UsageError
+
+FILE = "evaluation.jsonl"  # in a work directory
+_REPEATED = "seed"
+# None here means that it does not apply: to real data, to networks without batch norm
+_OF_GENERATORS = ("batch_norm", "ema")
+_BATCH_NORM = ("running", "batch", "recalibrated", None)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """What has to agree before two values of a metric mean the same.
+
+    metric:         its name, "frechet_distance"
+    samples:        how many were judged
+    seed:           of their latents; it may differ between repeats
+    estimator:      the metric's settings in words, "10 disjoint subsets of 1000"
+    features:       the feature network's name; None: the pixels or points themselves
+    checksum:       of the feature network's weights
+    reference:      the real data's name and split, "mnist test"; None: there are none
+    reference_size: how many examples of it were used
+    resizing:       from the samples' size to the network's; None: there is none
+    batch_norm:     whose statistics G normalised by: those of training ("running"), of
+                    each minibatch ("batch"), or of many samples, measured anew
+                    ("recalibrated"); None: no batch norm
+    ema:            whether G's parameters were averaged; None: the samples are real
+    """
+
+    metric: str
+    samples: int
+    seed: int
+    estimator: str | None = None
+    features: str | None = None
+    checksum: str | None = None
+    reference: str | None = None
+    reference_size: int | None = None
+    resizing: str | None = None
+    batch_norm: Literal["running", "batch", "recalibrated"] | None = None
+    ema: bool | None = None
+
+    def __post_init__(self):
+        if self.batch_norm not in _BATCH_NORM:
+            accepted = ", ".join(map(str, _BATCH_NORM))
+            raise UsageError(f"batch_norm={self.batch_norm!r}; accepted: {accepted}")
+
+    def __str__(self):
+        """The metric and what was set, without the seed."""
+        rest = [
+            f"{name.replace('_', ' ')} {_said(name, value)}"
+            for name, value in dataclasses.asdict(self).items()
+            if name not in ("metric", _REPEATED)
+            and (value is not None or name == "features")
+        ]
+        return f"{self.metric}: {', '.join(rest)}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """A metric's values for one generator, with how they were measured.
+
+    values:          by name: a metric may have several (precision, recall)
+    standard_errors: of those values that have one
+    model:           what was judged: trainings that differ in their seed share it
+    run:             which training of the model, such as its work directory
+    step:            of the training
+    seconds:         the measuring took
+    """
+
+    protocol: Protocol
+    values: dict[str, float]
+    standard_errors: dict[str, float] = dataclasses.field(default_factory=dict)
+    model: str = ""
+    run: str = ""
+    step: int | None = None
+    seconds: float | None = None
+
+    def to_json(self) -> str:
+        """One line; ValueError for a value that is not finite."""
+        fields = dataclasses.asdict(self)
+        # numpy's scalars are not JSON's numbers
+        return json.dumps(fields, allow_nan=False, default=lambda value: value.item())
+
+    @classmethod
+    def from_json(cls, text: str) -> "Measurement":
+        try:
+            fields = json.loads(text)
+            return cls(**fields | {"protocol": Protocol(**fields["protocol"])})
+        except (ValueError, TypeError, KeyError) as error:
+            raise UsageError(f"not a measurement: {text[:40]!r} ({error})") from None
+
+
+def append(workdir: Path, measurement: Measurement) -> None:
+    """Adds a line to evaluation.jsonl in the work directory."""
+    with (workdir / FILE).open("a") as file:
+        file.write(measurement.to_json() + "\n")
+
+
+def read(workdir: Path) -> list[Measurement]:
+    """What evaluation.jsonl says, oldest first; empty where there is none."""
+    file = workdir / FILE
+    lines = file.read_text().splitlines() if file.is_file() else []
+    return [Measurement.from_json(line) for line in lines]
+
+
+def compare(measurements) -> None:
+    """Refuses, with every difference named, what cannot stand in one column."""
+    if differences := _differences(measurements):
+        raise UsageError(f"not comparable: {'; '.join(differences)}")
+
+
+def _differences(measurements):
+    """As ["features: mnist-classifier against pixels", ...]."""
+    differences = []
+    for field in dataclasses.fields(Protocol):
+        name = field.name
+        values = dict.fromkeys(getattr(m.protocol, name) for m in measurements)
+        if name in _OF_GENERATORS:
+            values.pop(None, None)
+        if len(values) > 1 and name != _REPEATED:
+            said = " against ".join(_said(name, value) for value in values)
+            differences.append(f"{name}: {said}")
+    return differences
+
+
+def _said(name, value):
+    if value is None:
+        return "pixels" if name == "features" else "none"
+    return value[:8] if name == "checksum" else str(value)
+
+
+def table(measurements) -> str:
+    """A table for each protocol; a row for each model and step in it.
+
+    Repeats are one row, mean +- standard error: over the runs of a model where there
+    are several, else over seeds of the samples; a lone measurement shows the metric's
+    own standard error. The same run with the same seed counts once, the last time.
+    """
+    return "\n\n".join(map(_one_protocol, _columns(measurements)))
+
+
+def _columns(measurements):
+    """Lists of measurements that agree; what applies to several stands in each."""
+
+    def unset(measurement):
+        return sum(getattr(measurement.protocol, x) is None for x in _OF_GENERATORS)
+
+    columns = []
+    for measurement in sorted(measurements, key=unset):
+        fitting = [x for x in columns if not _differences([*x, measurement])]
+        if not fitting:
+            columns.append([measurement])
+        for column in fitting:
+            column.append(measurement)
+    return columns
+
+
+def _one_protocol(measurements):
+    rows = {}
+    for measurement in measurements:
+        rows.setdefault((measurement.model, measurement.step), []).append(measurement)
+    names = list(dict.fromkeys(name for m in measurements for name in m.values))
+    body = [
+        [model, step, *(_cell(row, name) for name in names), _repeats(row)]
+        for (model, step), row in rows.items()
+    ]
+    headers = ["model", "step", *names, "repeats"]
+    if not any(row[-1] for row in body):
+        headers, body = headers[:-1], [row[:-1] for row in body]
+    return (
+        f"{measurements[0].protocol}\n{tabulate(body, headers, disable_numparse=True)}"
+    )
+
+
+def _by_run(row):
+    runs = {}
+    for measurement in row:
+        runs.setdefault(measurement.run, {})[measurement.protocol.seed] = measurement
+    return [list(seeds.values()) for seeds in runs.values()]
+
+
+def _repeats(row):
+    runs = _by_run(row)
+    if len(runs) > 1:
+        return f"{len(runs)} runs"
+    return f"{len(runs[0])} seeds" if len(runs[0]) > 1 else ""
+
+
+def _cell(row, name):
+    runs = [[m.values[name] for m in run if name in m.values] for run in _by_run(row)]
+    runs = [run for run in runs if run]
+    if not runs:
+        return ""
+    repeats = [np.mean(run) for run in runs] if len(runs) > 1 else runs[0]
+    if len(repeats) > 1:
+        error = np.std(repeats, ddof=1) / np.sqrt(len(repeats))
+    else:
+        error = row[-1].standard_errors.get(name)
+    mean = f"{np.mean(repeats):.4g}"
+    return mean if error is None else f"{mean} ± {error:.2g}"

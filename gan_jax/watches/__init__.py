@@ -1,0 +1,42 @@
+"""What a run measures beside its training. A file for each kind of watch."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Watch(NamedTuple):
+    """every:   steps from one look to the next
+    compute: state -> values on the device; the state's buffers are then taken over
+    read:    values -> metrics as numbers, by name
+    perfect: what a G that draws from the data itself would get, of those metrics of
+             which this is known; of others that are to be drawn, None
+    at_start: whether it also looks at the state that a run starts with
+    """
+
+    every: int
+    compute: Callable[[Any], Any]
+    read: Callable[[Any], dict[str, float]]
+    perfect: dict[str, float | None] = {}  # noqa: RUF012 - never changed
+    at_start: bool = False
+
+    def due(self, step: int) -> bool:
+        """Whether it looks at the state after `step`."""
+        return step % self.every == 0 and (step > 0 or self.at_start)
+
+
+def make_watches(
+    config, built, dataset, key, sample_key, workdir, experiment
+) -> list[Watch]:
+    """All that there is to be watched; `sample_key` is the painter's."""
+    from gan_jax.watches.classes import make_class_watch
+    from gan_jax.watches.evaluation import make_evaluation
+    from gan_jax.watches.held_out import make_held_out
+    from gan_jax.watches.modes import make_mode_watch
+
+    watches = [
+        make_held_out(config, built, dataset, key),
+        make_mode_watch(config, built, dataset, sample_key),
+        make_class_watch(config, built, dataset, sample_key),
+        make_evaluation(config, built, dataset, workdir, experiment),
+    ]
+    return [watch for watch in watches if watch is not None]

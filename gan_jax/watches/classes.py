@@ -1,0 +1,37 @@
+"""Which digits a run's samples show, on data like MNIST."""
+
+import jax
+import numpy as np
+
+from gan_jax.games import draw_latents
+from gan_jax.metrics.class_score import class_histogram, entropy
+from gan_jax.metrics.features import load_features
+from gan_jax.watches import Watch
+
+SAMPLES = 1_000
+_DIGITS = tuple("0123456789")
+
+
+def make_class_watch(config, built, dataset, key) -> Watch | None:
+    """The share of each digit among samples, and their entropy; None for other data.
+
+    The project's classifier of MNIST reads them. The same 1,000 latents all through.
+    """
+    is_mnist = tuple(dataset.info["shape"]) == (28, 28, 1)
+    if not is_mnist or tuple(dataset.info["classes"]) != _DIGITS:
+        return None
+    z = draw_latents(built.game, key, SAMPLES)
+    generate = jax.jit(built.game.generate)
+    network = load_features("mnist")
+
+    def compute(state):
+        return generate(*state.sampler, z)
+
+    def read(samples):
+        _, probabilities = network.apply(dataset.to_uint8(samples))
+        shares = class_histogram(probabilities)
+        values = {f"class_{i}": float(share) for i, share in enumerate(shares)}
+        return {"class_entropy": entropy(shares), **values}
+
+    perfect = {"class_entropy": float(np.log(len(_DIGITS)))}
+    return Watch(config.validate_every, compute, read, perfect)

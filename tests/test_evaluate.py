@@ -1,0 +1,238 @@
+"""The command that judges a run: what is measured, and how it is written down."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gan_jax
+from gan_jax.errors import UsageError
+from gan_jax.metrics import judge
+from gan_jax.metrics.features import load_features
+from gan_jax.metrics.protocol import Measurement
+from gan_jax.metrics.reference import reference_features
+
+SAMPLES = "--samples=300"
+
+
+@pytest.fixture
+def workdir(digits_run, tmp_path):
+    """A run of the digits that may be changed."""
+    shutil.copytree(digits_run, tmp_path / "digits")
+    return tmp_path / "digits"
+
+
+def rows(workdir):
+    lines = (workdir / "evaluation.jsonl").read_text().splitlines()
+    return [Measurement.from_json(line) for line in lines]
+
+
+def case(samples, real, **rest):
+    return judge.Case(samples, load_features("pixels"), real, **rest)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    from gan_jax.data.digits import load
+
+    source = load()
+    return judge.Real("digits train", source.x, source.y)
+
+
+def values(case, *names):
+    found = {}
+    for measurement, _ in judge.judge(case, names):
+        found |= measurement.values
+    return found
+
+
+def test_the_data_itself_is_judged_perfect(digits):
+    part = digits._replace(x=digits.x[:500], y=digits.y[:500])
+    names = "frechet", "precision_recall", "density_coverage", "sliced_wasserstein"
+    found = values(case(part.x, part), *names)
+    # of so many zeros, the pixels at the edge, eigenvalues are known to 1e-8 or so
+    assert found["frechet_pixels"] == pytest.approx(0, abs=1e-6)
+    assert found["sliced_wasserstein"] == pytest.approx(0, abs=1e-6)
+    assert found["precision"] == found["recall"] == found["coverage"] == 1
+
+
+def test_noise_is_judged_worse_than_held_out_digits(digits):
+    part = digits._replace(x=digits.x[:800], y=digits.y[:800])
+    fresh = digits.x[800:1600]
+    noise = np.random.default_rng(0).integers(256, size=fresh.shape, dtype=np.uint8)
+    names = "frechet", "precision_recall", "sliced_wasserstein"
+    good, bad = (values(case(x, part), *names) for x in (fresh, noise))
+    assert good["frechet_pixels"] < 0.2 * bad["frechet_pixels"]
+    assert good["sliced_wasserstein"] < 0.2 * bad["sliced_wasserstein"]
+    assert good["precision"] > 0.7
+    assert bad["precision"] == 0
+
+
+def test_copies_of_the_training_set_are_told_from_fresh_digits(digits):
+    train = digits._replace(x=digits.x[:900])
+    held_out = digits._replace(x=digits.x[1350:])
+    given = {"held_out": lambda: held_out}
+    copied = values(case(digits.x[:400], train, **given), "copying")["copying"]
+    fresh = values(case(digits.x[900:1350], train, **given), "copying")["copying"]
+    assert copied == 1
+    assert 0.4 < fresh < 0.6
+
+
+def test_a_run_is_measured_and_every_number_has_its_protocol(judged, workdir):
+    outcome = judged(f"--workdir={workdir}", SAMPLES, "--metrics=frechet,copying")
+    assert outcome.status == 2  # the digits have one split
+    assert "data split" in outcome.error
+    outcome = judged(f"--workdir={workdir}", SAMPLES, "--metrics=frechet")
+    assert outcome.status == 0, outcome.err
+    frechet, again = rows(workdir)
+    assert again.values == frechet.values
+    protocol = frechet.protocol
+    assert protocol.metric == "frechet_pixels"
+    assert (protocol.samples, protocol.seed) == (300, 0)
+    assert (protocol.features, protocol.checksum) == ("pixels", None)
+    assert (protocol.reference, protocol.reference_size) == ("digits train", 1797)
+    assert protocol.ema is True
+    assert protocol.batch_norm is None  # an MLP has none
+    assert (frechet.model, frechet.step) == ("digits", 60)
+    assert f"{frechet.values['frechet_pixels']:.4g}" in outcome.out
+
+
+def test_the_default_metrics_are_those_that_suit_the_data(judged, workdir):
+    outcome = judged(f"--workdir={workdir}", "--samples=2000", "--reference=train")
+    assert outcome.status == 2
+    assert "at least 2000" in outcome.error  # the kernel distance: too few real digits
+    run = gan_jax.load(workdir)
+    assert judge.suited(run.config, run.info)[:2] == ["frechet", "kernel"]
+    assert judge.sample_size(run.config, run.info) == 10_000
+    assert judge.features_for((28, 28, 1)) == "mnist"
+    assert judge.features_for((32, 32, 3)) == "cifar10"
+    assert judge.features_for((8, 8, 1)) == "pixels"
+    points = {"shape": [2], "modes": {"means": [[0, 0]], "std": 1, "weights": [1]}}
+    assert judge.suited(run.config, points) == ["modes"]
+    assert judge.suited(run.config, {"shape": [7]}) == ["sliced_wasserstein"]
+
+
+def test_numbers_of_two_protocols_never_stand_in_one_column(judged, workdir):
+    flags = f"--workdir={workdir}", "--metrics=sliced_wasserstein"
+    for extra in (["--seed=1"], ["--seed=2"], ["--noema"], ["--samples=200"]):
+        assert judged(*flags, SAMPLES, *extra).status == 0
+    outcome = judged(f"--show={workdir}")
+    assert outcome.status == 0
+    tables = outcome.out.strip().split("\n\n")
+    assert len(tables) == 3
+    assert "2 seeds" in tables[0]
+    assert "±" in tables[0]
+    assert "samples 200" in tables[2]
+
+
+def test_a_checkpoint_and_a_generator_are_chosen(judged, workdir):
+    flags = f"--workdir={workdir}", SAMPLES, "--metrics=frechet"
+    for extra in ([], ["--step=20"], ["--noema"]):
+        assert judged(*flags, *extra).status == 0
+    now, early, plain = rows(workdir)
+    assert (now.step, early.step) == (60, 20)
+    assert early.values != now.values != plain.values
+    assert plain.protocol.ema is False
+
+
+def test_pictures_of_the_closest_pairs(judged, workdir):
+    outcome = judged(f"--workdir={workdir}", SAMPLES, "--metrics=closest_pairs")
+    assert outcome.status == 0
+    with Image.open(workdir / "closest_pairs.png") as picture:
+        assert picture.size == (10 * 58 + 2, 2 * 58 + 2)
+    (measurement,) = rows(workdir)
+    assert measurement.values["closest_samples"] < measurement.values["closest_real"]
+
+
+def test_points_with_modes_are_judged_by_them(gan, judged, tmp_path):
+    flags = (
+        "--config=experiments/toy2d.py",
+        "--config.steps=20",
+        "--config.data.size=1000",
+        f"--workdir={tmp_path}",
+    )
+    assert gan(*flags).status == 0
+    outcome = judged(f"--workdir={tmp_path}", "--metrics=modes,sliced_wasserstein")
+    assert outcome.status == 0, outcome.err
+    modes, distance = rows(tmp_path)
+    assert set(modes.values) >= {"modes", "high_quality"}
+    assert 0 <= modes.values["modes"] <= 8
+    assert distance.values["sliced_wasserstein"] > 0
+    assert modes.protocol.samples == 2_500
+
+
+def test_features_of_real_data_are_computed_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
+    calls = []
+
+    def apply(images):
+        calls.append(len(images))
+        return images.reshape(len(images), -1).astype(np.float32), np.ones((3, 1))
+
+    network = load_features("pixels")._replace(checksum="1" * 64, apply=apply)
+    images = np.arange(12, dtype=np.uint8).reshape(3, 2, 2, 1)
+    first, _ = reference_features(network, images)
+    second, _ = reference_features(network, images)
+    np.testing.assert_array_equal(first, second)
+    assert calls == [3]
+    reference_features(network, images + np.uint8(1))  # other images
+    reference_features(network._replace(checksum="2" * 64), images)  # other weights
+    assert calls == [3, 3, 3]
+    for entry in (tmp_path / "features").iterdir():
+        entry.write_bytes(entry.read_bytes()[:-30])
+    repaired, _ = reference_features(network, images)
+    np.testing.assert_array_equal(first, repaired)
+    assert calls == [3] * 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--metrics=fid"], r"unknown metric 'fid'; .*accepted: .*frechet"),
+        (["--metrics=kernel", "--samples=100"], "100 samples are too few"),
+        (["--metrics=class_score"], "feature network that is a classifier"),
+        (["--features=mnist"], "'mnist' take images of 28 x 28 x 1, not .* 8 x 8 x 1"),
+        (["--features=inception"], "take images of any x any x 3"),
+        (["--features=mnits"], "'mnits'.*mnist"),
+        (["--batch_norm=batch"], "no batch norm"),
+        (["--batch_norm=none"], "batch_norm='none'"),
+        (["--step=last"], "--step=last: expected a step or best"),
+        (["--step=best"], "no best checkpoint"),
+        (["--step=7"], "no checkpoint of step 7"),
+        (["--samples=1"], "--samples=1"),
+        (["--metrics=modes"], "modes of these data are not known"),
+        (["--metrics=parzen"], "validation"),
+        (["--reference=tset"], "no data split 'tset'"),
+        (["--workdir=nowhere"], "no checkpoint in nowhere"),
+        (["--show=nowhere"], "nothing was measured in nowhere"),
+    ],
+)
+def test_bad_requests_are_one_line(judged, workdir, monkeypatch, flags, message):
+    monkeypatch.chdir(workdir.parent)
+    outcome = judged(f"--workdir={workdir}", *flags)
+    assert outcome.status == 2, outcome
+    assert re.search(message, outcome.error), outcome.error
+    assert outcome.err.count("\n") == 1
+    assert not (workdir / "evaluation.jsonl").exists()
+
+
+def test_help_lists_the_metrics(judged):
+    outcome = judged("--help")
+    assert outcome.status == 0
+    for name in judge.METRICS:
+        assert name in outcome.out
+
+
+def test_a_metric_without_its_data_is_refused():
+    real = judge.Real("x", np.zeros((3, 2), np.float32))
+    with pytest.raises(UsageError, match="needs held-out data"):
+        next(judge.judge(judge.Case(real.x, None, real), ["copying"]))
+
+
+def test_a_measurement_is_one_line_of_json(judged, workdir):
+    assert judged(f"--workdir={workdir}", SAMPLES, "--metrics=frechet").status == 0
+    (line,) = (workdir / "evaluation.jsonl").read_text().splitlines()
+    assert json.loads(line)["protocol"]["metric"] == "frechet_pixels"
