@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -236,3 +237,101 @@ def test_a_measurement_is_one_line_of_json(judged, workdir):
     assert judged(f"--workdir={workdir}", SAMPLES, "--metrics=frechet").status == 0
     (line,) = (workdir / "evaluation.jsonl").read_text().splitlines()
     assert json.loads(line)["protocol"]["metric"] == "frechet_pixels"
+
+
+# while a run trains
+
+TRAINING = (
+    "--config.steps=30",
+    "--config.log_every=10",
+    "--config.checkpoint_every=30",
+    "--config.sample_every=30",
+    "--config.evaluate_every=10",
+    "--config.evaluate_metrics=sliced_wasserstein,precision_recall",
+    "--config.evaluate_samples=200",
+)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """A run that was judged at steps 0, 10, 20 and 30, the best state kept."""
+    from conftest import SMALL
+
+    from gan_jax import cli, main
+
+    workdir = tmp_path_factory.mktemp("watched") / "digits"
+    flags = *SMALL, *TRAINING, "--config.best=sliced_wasserstein"
+    assert cli.run(main.main, [*flags, f"--workdir={workdir}"]) == 0
+    return workdir
+
+
+def test_a_run_is_judged_while_it_trains(judged, watched, tmp_path):
+    found = gan_jax.load(watched).metrics()
+    known = ~np.isnan(found["sliced_wasserstein"])
+    assert found["step"][known].tolist() == [0, 10, 20, 30]
+    assert (found["recall"][known] <= 1).all()
+    written = [m for m in rows(watched) if "sliced_wasserstein" in m.values]
+    assert [m.step for m in written] == [0, 10, 20, 30]
+    values = [m.values["sliced_wasserstein"] for m in written]
+    np.testing.assert_allclose(found["sliced_wasserstein"][known], values)
+    assert (watched / "quality.png").is_file()
+    # the command measures the same
+    shutil.copytree(watched, tmp_path / "copy")
+    flags = "--metrics=sliced_wasserstein", "--samples=200"
+    assert judged(f"--workdir={tmp_path}/copy", *flags).status == 0
+    again = rows(tmp_path / "copy")[-1]
+    assert again.values["sliced_wasserstein"] == pytest.approx(values[-1])
+    assert again.protocol == written[-1].protocol
+
+
+def test_the_best_state_is_kept_and_loaded(draw, watched, tmp_path):
+    written = [m for m in rows(watched) if "sliced_wasserstein" in m.values]
+    best = min(written, key=lambda m: m.values["sliced_wasserstein"]).step
+    run = gan_jax.load(watched, "best")
+    assert int(run.state.step) == best
+    assert [path.name for path in (watched / "best").iterdir()] == [str(best)]
+    out = tmp_path / "best.npz"
+    flags = f"--workdir={watched}", "--step=best", "--num=3", f"--out={out}"
+    assert draw(*flags).status == 0
+    with np.load(out) as arrays:
+        np.testing.assert_array_equal(arrays["x"], run.sample(3))
+
+
+def test_evaluation_changes_no_bit_of_a_run_and_resumes(gan, small, watched, tmp_path):
+    plain = "--config.evaluate_every=0", f"--workdir={tmp_path}/plain"
+    assert gan(*small, *TRAINING, *plain).status == 0
+    flags = *small, *TRAINING, "--config.best=sliced_wasserstein"
+    for steps in (15, 30):
+        to = f"--config.steps={steps}", f"--workdir={tmp_path}/cut"
+        assert gan(*flags, *to).status == 0
+    state = gan_jax.load(watched).state
+    for other in ("plain", "cut"):
+        pairs = zip(
+            jax.tree.leaves(state.g.params),
+            jax.tree.leaves(gan_jax.load(tmp_path / other).state.g.params),
+            strict=True,
+        )
+        for one, same in pairs:
+            np.testing.assert_array_equal(one, same)
+    best = int(gan_jax.load(watched, "best").state.step)
+    assert int(gan_jax.load(tmp_path / "cut", "best").state.step) == best
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--config.evaluate_metrics=fid"], "unknown metric 'fid'"),
+        (["--config.best=frechet_pixels"], "config.best=frechet_pixels; .*frechet"),
+        (["--config.best=frechet", "--config.evaluate_every=0"], "evaluate_every"),
+        (["--config.best=frechet"], "evaluate_metrics"),
+        (["--config.evaluate_metrics=class_score"], "classifier"),
+        (["--config.evaluate_every=-1"], "must not be negative"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_training(
+    gan, small, tmp_path, flags, message
+):
+    outcome = gan(*small, *TRAINING, *flags, f"--workdir={tmp_path}/run")
+    assert outcome.status == 2
+    assert re.search(message, outcome.error), outcome.error
+    assert not list((tmp_path / "run" / "checkpoints").glob("*"))

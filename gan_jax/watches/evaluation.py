@@ -70,6 +70,11 @@ def _refuse(config):
         raise UsageError(f"config.best={config.best}; {accepted}")
     if not config.evaluate_every:
         raise UsageError(f"config.best={config.best} needs config.evaluate_every")
+    if config.evaluate_metrics and config.best not in config.evaluate_metrics:
+        raise UsageError(
+            f"config.best={config.best} is not among config.evaluate_metrics: "
+            f"{', '.join(config.evaluate_metrics)}"
+        )
 
 
 def _improves(found, workdir, config):
