@@ -1,16 +1,20 @@
-"""Stacked MNIST in VEEGAN's setting, as PacGAN's code has it: how many of 1,000 modes?
+"""Stacked MNIST in VEEGAN's setting: how many of 1,000 modes does a DCGAN find?
 
     python -m gan_jax.main --config=experiments/stacked_mnist.py
 
-128,000 triples stacked once from all 70,000 digits, pixels in [0, 1] although G ends in
-tanh, the DCGAN of carpedm20, 50 epochs. D moves first, then G twice, here on fresh
-latents each time, there on D's. Judged by 26,000 samples (running statistics): digit
-triples as a classifier of digits reads them, and KL(p_g || uniform) in nats.
+As in PacGAN's code (Lin et al. 2018): 128,000 triples stacked once from all 70,000
+digits, pixels in [0, 1] although G ends in tanh, carpedm20's DCGAN, 50 epochs. D moves
+first, then G twice, here each time on latents of its own, there all on the same.
+26,000 samples of G with running statistics are judged: the triples that a classifier
+of digits reads in them, and KL(samples || uniform over all triples) in nats.
 
-    DCGAN             modes           KL
-    VEEGAN (2017)     99              3.40
-    PacGAN (2018)     78.9 +- 6.46    4.50 +- 0.127    (10 runs, standard error)
-    real triples      1000            0.0236
+    published                           modes           KL
+    DCGAN in VEEGAN (2017)              99              3.40
+    DCGAN in PacGAN (2018), 10 runs     78.9 +- 6.46    4.50 +- 0.127
+
+Triples of real digits have all 1,000 modes and a KL of 0.0236.
+
+1.1 s a step on two CPU cores with other work beside it.
 """
 
 from . import default

@@ -2,7 +2,21 @@
 
     python -m gan_jax.main --config=experiments/stacked_mnist_small.py
 
-TODO
+As in PacGAN's code for it (Lin et al. 2018): new triples of the 60,000 training digits
+for every minibatch, pixels in [-1, 1], 500,000 steps, D first, then G, here on latents
+of its own, there on D's. D has half of G's channels; a quarter is
+--config.discriminator.width=2. 25,600 samples are judged as in stacked_mnist.py, here
+of G with running statistics, there with those of minibatches of 128.
+
+    published                        D        modes             KL
+    DCGAN in Unrolled GAN (2017)     1/2 G    628.0 +- 140.9    2.58 +- 0.75
+                                     1/4 G    30.6 +- 20.73     5.99 +- 0.42
+    DCGAN in PacGAN (2018), 50 runs  1/2 G    487.7 +- 34.59    2.24 +- 0.15
+                                     1/4 G    78.5 +- 17.56     5.21 +- 0.19
+
+Triples of real digits have all 1,000 modes and a KL of 0.0238.
+
+75 to 130 ms a step on two CPU cores with other work beside it.
 """
 
 from . import default

@@ -5,6 +5,7 @@ evaluation.jsonl in the work directory. --show=RUN,RUN prints what was measured 
 numbers of one protocol beside each other and no others.
 """
 
+import functools
 import sys
 from pathlib import Path
 
@@ -72,8 +73,8 @@ def main(arguments: list[str]) -> None:
     flags.DEFINE_string(
         "held_out",
         None,
-        "split that it was not trained on, where a metric wants one; "
-        "data.validation_split or test if not given",
+        "split that it was not trained on, where a metric wants one; test or, where "
+        "there is none, data.validation_split if not given",
         **define,
     )
     flags.DEFINE_bool(
@@ -154,9 +155,21 @@ def make_case(
         return real_examples(config, split)
 
     kept = config.data.get("validation_split")
+
+    @functools.cache
+    def fresh():
+        if held_out:
+            return examples(held_out)
+        try:
+            return examples("test")
+        except UsageError:
+            if not kept:
+                raise
+            return examples(kept)
+
     x = None
     if real:
-        x = examples(held_out or kept or "test").x
+        x = fresh().x
         if len(x) < samples:
             raise UsageError(
                 f"--samples={samples}: there are {len(x):,} held-out examples; "
@@ -167,7 +180,7 @@ def make_case(
         samples=run.sample(samples, seed) if x is None else x,
         network=network,
         reference=examples(reference),
-        held_out=lambda: examples(held_out or kept or "test"),
+        held_out=fresh,
         validation=(lambda: examples(kept)) if kept else None,
         modes=known_modes(run.info),
         seed=seed,
@@ -183,7 +196,7 @@ def real_examples(config, split=None) -> judge.Real:
         values["data"]["split"] = split
     dataset = build.load_dataset(from_json(values))
     used = values["data"].get("split", "train")
-    return judge.Real.of(config, used, dataset.arrays)
+    return judge.Real.of(config, used, dataset, dataset.arrays)
 
 
 if __name__ == "__main__":

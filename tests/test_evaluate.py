@@ -335,3 +335,45 @@ def test_what_cannot_be_measured_is_refused_before_training(
     assert outcome.status == 2
     assert re.search(message, outcome.error), outcome.error
     assert not list((tmp_path / "run" / "checkpoints").glob("*"))
+
+
+def test_the_digits_among_samples_are_logged_on_mnist(gan, tmp_path):
+    x = np.zeros((64, 28, 28, 1), np.uint8)
+    x[:, 4:24, 12:15] = 255  # a one
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(64) % 10)
+    flags = (
+        "--config.data.name=arrays",
+        f"--config.data.path={tmp_path}/x.npz",
+        "--config.generator.widths=16",
+        "--config.discriminator.widths=16",
+        "--config.batch_size=16",
+        "--config.steps=4",
+        "--config.validate_every=2",
+        f"--workdir={tmp_path}/run",
+    )
+    assert gan(*flags).status == 0
+    metrics = gan_jax.load(tmp_path / "run").metrics()
+    shares = np.stack([metrics[f"class_{i}"] for i in range(10)], axis=1)
+    shares = shares[~np.isnan(shares[:, 0])]
+    assert len(shares) == 2
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    entropy = metrics["class_entropy"][~np.isnan(metrics["class_entropy"])]
+    logs = np.log(np.where(shares > 0, shares, 1))
+    np.testing.assert_allclose(entropy, -(shares * logs).sum(axis=1), rtol=1e-6)
+
+
+def test_pictures_of_a_scaling_without_inverse_are_judged_as_pictures(gan, tmp_path):
+    from gan_jax import build
+    from gan_jax.config import load_experiment, override
+
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "x.npy", rng.integers(256, size=(40, 8, 8, 3), dtype=np.uint8))
+    config, _ = load_experiment("experiments/digits.py")
+    changes = ("data.name", "arrays"), ("data.path", f"{tmp_path}/x.npy")
+    override(config, [*changes, ("scaling.name", "gcn")])
+    dataset = build.load_dataset(config)
+    real = judge.Real.of(config, "train", dataset, dataset.arrays)
+    assert real.name == "arrays train by gcn"
+    seen = dataset.view(dataset.arrays, np.arange(40), jax.random.key(0))["x"]
+    np.testing.assert_array_equal(real.x, dataset.to_uint8(seen))
+    assert (real.x != dataset.arrays["x"]).mean() > 0.5

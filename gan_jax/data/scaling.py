@@ -33,8 +33,9 @@ def _affine(bottom: float, top: float) -> Scaling:
     def fit(x):
         if x.dtype == np.uint8:
             return {"low": 0.0, "high": 255.0}
-        low, high = x.min(axis=0), x.max(axis=0)
-        high = np.where(high > low, high, low + 1)  # a coordinate that never varies
+        low, high = x.min(axis=0).astype(float), x.max(axis=0).astype(float)
+        one = np.maximum(1, 1e-3 * np.abs(low))  # for a coordinate that never varies
+        high = np.where(high > low, high, low + one)
         return {"low": low.tolist(), "high": high.tolist()}
 
     def apply(x, fitted):

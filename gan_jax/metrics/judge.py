@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_jax import pictures
-from gan_jax.build import nearest
+from gan_jax.build import bind, nearest
 from gan_jax.data.source import Modes
 from gan_jax.errors import UsageError
 from gan_jax.metrics import stacked
@@ -41,11 +41,22 @@ class Real(NamedTuple):
     y: np.ndarray | None = None
 
     @classmethod
-    def of(cls, config, split: str, arrays: dict) -> "Real":
-        """The arrays of a `Dataset` of this split, named after the config's data."""
-        data = config.data
-        kind = [data.get("builder") or data.name, *data.get("classes", ())]
-        return cls(f"{' '.join(kind)} {split}", arrays["x"], arrays.get("y"))
+    def of(cls, config, split: str, dataset, arrays: dict) -> "Real":
+        """Examples of a dataset, named after the config's data and their split.
+
+        Where a scaling cannot be undone (gcn), they are what its pictures show, as the
+        samples are, and the name says so.
+        """
+        data, x = config.data, arrays["x"]
+        kind = [data.get("builder") or data.name, *data.get("classes", ()), split]
+        if config.scaling.name == "gcn":
+            kind.append("by gcn")
+            scaling = bind("scaling", config.scaling)()
+            parts = np.array_split(x, -(-len(x) // 1000))
+            fitted = dataset.info["fitted"]
+            pictured = [scaling.invert(scaling.apply(p, fitted), fitted) for p in parts]
+            x = np.concatenate(pictured)
+        return cls(" ".join(kind), x, arrays.get("y"))
 
 
 class Case:

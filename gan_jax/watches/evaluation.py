@@ -33,11 +33,11 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
     shape = dataset.info["shape"]
     network = load_features(judge.features_for(shape)) if len(shape) == 3 else None
     split = config.data.get("split", "train")
-    reference = judge.Real.of(config, split, dataset.arrays)
+    reference = judge.Real.of(config, split, dataset, dataset.arrays)
     kept = None
     if dataset.validation is not None:
         name = config.data.validation_split
-        kept = judge.Real.of(config, name, dataset.validation)
+        kept = judge.Real.of(config, name, dataset, dataset.validation)
     lend = functools.partial(lambda real: real, kept) if kept else None
     copy = jax.jit(functools.partial(jax.tree.map, jnp.copy))
 

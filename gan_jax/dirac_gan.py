@@ -1,0 +1,137 @@
+"""The DiracGAN: two numbers that show when training converges, in closed form.
+
+The simplest GAN that may fail to converge (Mescheder et al. 2018, section 2). The data
+are zeros, G makes theta of every latent, and D(x) = e + psi x, where e is the score at
+equilibrium: 0 unless the loss is `least_squares`. The equilibrium is (0, 0).
+"""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax.games import Game
+from gan_jax.losses import Loss
+
+DiracLoss = Literal["saturating", "non_saturating", "least_squares", "wasserstein"]
+Turns = Literal["alternating", "simultaneous"]
+
+
+def game(loss: Loss, gamma: float = 0.0, theta=1.0, psi=1.0) -> Game:
+    """The game, on data zeros [n, 1], that starts at (theta, psi).
+
+    gamma weighs R1, gamma / 2 E |D'(x)|^2 over the data.
+    """
+
+    def score(d_params, d_stats, x):
+        return loss.equilibrium + d_params["psi"] * x[:, 0]
+
+    def generate(g_params, g_stats, z):
+        return jnp.broadcast_to(g_params["theta"], z.shape)
+
+    def scores(d_params, g_params, x):
+        fake = generate(g_params, {}, latents(None, {"x": x}))
+        return score(d_params, {}, x), score(d_params, {}, fake)
+
+    def d_loss(params, stats, g, numbers, batch, key):
+        slope = jax.grad(lambda x: jnp.sum(score(params, {}, x)))(batch["x"])
+        penalty = gamma / 2 * jnp.mean(jnp.sum(jnp.square(slope), axis=-1))
+        return loss.d(*scores(params, g.params, batch["x"])) + penalty, (stats, {})
+
+    def g_loss(params, stats, d, numbers, batch, key):
+        return loss.g(*scores(d.params, params, batch["x"])), (stats, {})
+
+    def latents(key, batch):
+        return jnp.zeros((len(batch["x"]), 1))
+
+    def init(key, batch):
+        start = {"psi": jnp.asarray(psi, float)}, {"theta": jnp.asarray(theta, float)}
+        return (start[0], {}), (start[1], {})
+
+    def rehearse(params, stats, z, key):
+        return generate(params, stats, z), stats
+
+    return Game(init, d_loss, g_loss, latents, generate, score, rehearse)
+
+
+# d(D's loss) / ds and -d(G's loss) / ds, where s = psi theta is the score of the
+# generated point above that of equilibrium
+_PULLS = {
+    "saturating": (jax.nn.sigmoid, jax.nn.sigmoid),
+    "non_saturating": (jax.nn.sigmoid, lambda s: jax.nn.sigmoid(-s)),
+    "least_squares": (lambda s: 0.5 + s, lambda s: 0.5 - s),  # targets 0, 1, 1
+    "wasserstein": (jnp.ones_like, jnp.ones_like),
+}
+
+
+def field(loss: DiracLoss, theta, psi, gamma=0.0):
+    """The vector field (theta', psi') of gradient descent of both players at once.
+
+    For `loss` as in `losses`, with the keywords' defaults.
+    """
+    d_pull, g_pull = _PULLS[loss]
+    s = jnp.asarray(psi * theta, float)
+    return psi * g_pull(s), -theta * d_pull(s) - gamma * psi
+
+
+def jacobian(loss: DiracLoss, gamma=0.0):
+    """The Jacobian [2, 2] of the field by (theta, psi) at the equilibrium."""
+    pull = 1.0 if loss == "wasserstein" else 0.5  # of either player
+    return jnp.array([[0.0, pull], [-pull, -gamma]])
+
+
+def eigenvalues(loss: DiracLoss, gamma=0.0):
+    """Of that Jacobian: -gamma / 2 +- sqrt(gamma^2 / 4 - f'(0)^2), complex [2].
+
+    f'(0) is 1 for `wasserstein` and 1/2 for the others. Without R1 they are imaginary:
+    the players go round (Mescheder et al. 2018, sections 2 and 4).
+    """
+    pull = jacobian(loss)[0, 1]
+    return _roots(trace=-gamma, determinant=pull**2)
+
+
+def update_eigenvalues(loss: DiracLoss, step, gamma=0.0, turns: Turns = "alternating"):
+    """Of one update of both players near the equilibrium, complex [2].
+
+    step: the learning rate of both
+
+    It converges if both are shorter than 1. Without R1 simultaneous updates never do,
+    and alternating ones, D first, keep the length 1 as long as step f'(0) < 2
+    (Mescheder et al. 2018, section 2).
+    """
+    if turns == "simultaneous":
+        return 1 + step * eigenvalues(loss, gamma)
+    pull = step * jacobian(loss)[0, 1]
+    kept = 1 - step * gamma
+    return _roots(trace=1 + kept - pull**2, determinant=kept)
+
+
+def _roots(trace, determinant):
+    """The eigenvalues of a 2x2 matrix, complex [2]."""
+    root = jnp.sqrt(jnp.asarray(trace**2 / 4 - determinant, complex))
+    return trace / 2 + jnp.stack([root, -root])
+
+
+def trajectory(
+    loss: DiracLoss,
+    start,
+    step,
+    steps: int,
+    gamma=0.0,
+    turns: Turns = "alternating",
+):
+    """(theta, psi) [steps + 1, 2] under gradient descent of both players from `start`.
+
+    What `train_step` does with SGD on `game`.
+    """
+
+    def update(point, _):
+        theta, psi = point
+        moved = psi + step * field(loss, theta, psi, gamma)[1]
+        against = psi if turns == "simultaneous" else moved
+        theta = theta + step * field(loss, theta, against, gamma)[0]
+        return (theta, moved), jnp.stack(point)
+
+    start = tuple(jnp.asarray(x, float) for x in start)
+    last, path = jax.lax.scan(update, start, length=steps)
+    return jnp.concatenate([path, jnp.stack(last)[None]])
