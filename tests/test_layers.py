@@ -50,6 +50,7 @@ def orders(f):
 CONVOLUTIONS = [
     (8, 3, 4, 2, "SAME", 4),
     (7, 2, 5, 2, "SAME", 3),  # odd image, uneven padding
+    (4, 2, 5, 2, "SAME", 3),  # kernel larger than the image
     (6, 3, 5, 1, 3, 4),  # features larger than the image
     (8, 3, 8, 1, 4, 2),  # ... with an even kernel
     (4, 2, 3, 1, 4, 2),  # ... more padding than the kernel can touch

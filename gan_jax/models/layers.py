@@ -79,7 +79,25 @@ def _convolve(x, w, window):
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def to_features(x, w, window):
     """Convolution: images [n, h, w, i], kernel [kh, kw, i, o] -> features [.., o]."""
-    return _convolve(x, w, window)
+    convolve = functools.partial(_convolve, window=window)
+    # XLA on CPU is a hundred times slower where the kernel is larger than the image.
+    if window.kernel > min(window.image):
+        unfold = functools.partial(_unfold_image, window=window)
+        return lax.platform_dependent(x, w, cpu=unfold, default=convolve)
+    return convolve(x, w)
+
+
+def _unfold_image(x, w, window):
+    """`to_features` as one matrix product of what the kernel covers at each place."""
+    x = jnp.pad(x, ((0, 0), *window.padding, (0, 0)))
+    height, width = (window.stride * (places - 1) + 1 for places in window.features)
+    covered = [
+        x[:, i : i + height : window.stride, j : j + width : window.stride]
+        for i in range(window.kernel)
+        for j in range(window.kernel)
+    ]
+    kernel = w.reshape(-1, w.shape[-1])
+    return jnp.matmul(jnp.concatenate(covered, -1), kernel, precision=window.precision)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -91,7 +109,7 @@ def to_image(y, w, window):
         return jax.linear_transpose(lambda x: _convolve(x, w, window), x)(y)[0]
 
     # XLA on CPU multiplies with the zeros between strides, and wants many channels.
-    if window.stride > 1 or w.shape[2] < 16:
+    if window.stride > 1 or w.shape[2] < min(16, w.shape[3]):
         return lax.platform_dependent(
             y, w, cpu=functools.partial(_fold_image, window=window), default=transposed
         )
