@@ -77,6 +77,13 @@ def main(arguments: list[str]) -> None:
         "there is none, data.validation_split if not given",
         **define,
     )
+    flags.DEFINE_string(
+        "validation",
+        None,
+        "split that chooses the width of Parzen windows; data.validation_split if not "
+        "given",
+        **define,
+    )
     flags.DEFINE_bool(
         "real", False, "judge held-out examples in place of samples", **define
     )
@@ -114,6 +121,7 @@ def _evaluate(values):
         network=_network(run, values.features, values.weights, values.checksum),
         reference=values.reference,
         held_out=values.held_out,
+        validation=values.validation,
         real=values.real,
     )
     if values.real:
@@ -146,7 +154,15 @@ def _network(run, name, weights, checksum):
 
 
 def make_case(
-    run: Run, *, samples, seed, network, reference=None, held_out=None, real=False
+    run: Run,
+    *,
+    samples,
+    seed,
+    network,
+    reference=None,
+    held_out=None,
+    validation=None,
+    real=False,
 ) -> judge.Case:
     """A run's samples, or with `real` held-out examples, against its real data."""
     config = run.config
@@ -181,7 +197,9 @@ def make_case(
         network=network,
         reference=examples(reference),
         held_out=fresh,
-        validation=(lambda: examples(kept)) if kept else None,
+        validation=(lambda: examples(validation or kept))
+        if validation or kept
+        else None,
         modes=known_modes(run.info),
         seed=seed,
     )

@@ -377,3 +377,14 @@ def test_pictures_of_a_scaling_without_inverse_are_judged_as_pictures(gan, tmp_p
     seen = dataset.view(dataset.arrays, np.arange(40), jax.random.key(0))["x"]
     np.testing.assert_array_equal(real.x, dataset.to_uint8(seen))
     assert (real.x != dataset.arrays["x"]).mean() > 0.5
+
+
+def test_the_parzen_estimate_takes_its_width_and_its_test_from_splits(judged, workdir):
+    flags = "--metrics=parzen", "--validation=train[:500]", "--held_out=train[500:900]"
+    assert judged(f"--workdir={workdir}", SAMPLES, *flags).status == 0
+    (found,) = rows(workdir)
+    assert found.protocol.estimator == "sigma by digits train[:500]"
+    assert found.protocol.reference == "digits train[500:900]"
+    assert found.protocol.reference_size == 400
+    assert 0.1 <= found.values["sigma"] <= 1
+    assert np.isfinite(found.values["log_likelihood"])
