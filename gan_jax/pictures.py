@@ -1,6 +1,5 @@
 """What a run shows: grids of images, scatter plots, animations and its curves."""
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +46,7 @@ def scatter(points: np.ndarray, behind=None, label: str = "data") -> np.ndarray:
         if behind.shape[1] > 1:
             axes[0].set_ylim(low[1] - margin[1], high[1] + margin[1])
     axes[0].legend(loc="upper right")
-    return _render(figure)
+    return render(figure)
 
 
 def write_image(path: Path, picture: np.ndarray) -> None:
@@ -112,7 +111,7 @@ def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
         )
         panel.set(title=title, xlabel="step")
         panel.legend(fontsize="small")
-    write_image(path, _render(figure))
+    write_image(path, render(figure))
 
 
 def write_quality(path: Path, metrics: dict[str, np.ndarray], perfect) -> None:
@@ -131,7 +130,7 @@ def write_quality(path: Path, metrics: dict[str, np.ndarray], perfect) -> None:
         panel.set(title=name.replace("_", " "), xlabel="step")
         panel.set_ylim(bottom=0)
         panel.legend(fontsize="small")
-    write_image(path, _render(figure))
+    write_image(path, render(figure))
 
 
 def _smooth(steps, values):
@@ -149,7 +148,10 @@ def _figure(panels, width, height):
     return figure, np.atleast_1d(figure.subplots(1, panels))
 
 
-def _render(figure):
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    return np.asarray(Image.open(buffer).convert("RGB"))
+def render(figure) -> np.ndarray:
+    """A matplotlib Figure as a picture [H, W, 3]."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

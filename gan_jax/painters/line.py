@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import build
+from gan_jax import build, pictures
 from gan_jax.games import draw_latents
 from gan_jax.painters import Painter
 
@@ -106,7 +106,7 @@ def _make(config, built, dataset, key):
             above.set_title(f"{label}step {int(seen.step):,}", fontsize="medium")
             if below is not None:
                 _draw_arrows(below, scene, as_stored(seen.ends))
-        return _render(figure)
+        return pictures.render(figure)
 
     return sample, draw
 
@@ -127,12 +127,10 @@ def _density(x, axis):
 
 def _figure(columns, arrows):
     """A figure, and of each column the panel above and the one below, or None."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     width, height = (4.8, 3.8) if columns == 1 else (2.9 * columns, 3.2)
     figure = Figure(figsize=(width, height), dpi=100, layout="none")
-    FigureCanvasAgg(figure)
     rows = 2 if arrows else 1
     panels = figure.subplots(
         *(rows, columns), squeeze=False, sharex=True, height_ratios=(3, 1)[:rows]
@@ -184,8 +182,3 @@ def _draw_arrows(panel, scene, ends):
     panel.tick_params(left=False, labelsize="small")
     for spine in panel.spines.values():
         spine.set_visible(False)
-
-
-def _render(figure):
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()

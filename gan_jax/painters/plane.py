@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import build
+from gan_jax import build, pictures
 from gan_jax.games import draw_latents
 from gan_jax.metrics.modes import judge, known_modes
 from gan_jax.painters import Painter
@@ -76,7 +76,7 @@ def make_painter(config, built, dataset, key) -> Painter:
             panels[1].scatter(*data.T, s=4, color=_REAL, linewidths=0)
             panels[1].set_title("equally probable cells of latents, by G", fontsize=10)
         _paint_key(figure)
-        return _render(figure)
+        return pictures.render(figure)
 
     return Painter(sample, paint)
 
@@ -110,11 +110,9 @@ def _title(step, samples, modes):
 
 
 def _figure(panels, low, high):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.6 * panels, 4.9), dpi=100)
-    FigureCanvasAgg(figure)
     axes = figure.subplots(1, panels, squeeze=False)[0]
     figure.subplots_adjust(
         left=0.1 / panels, right=1 - 0.04 / panels, top=0.93, bottom=0.13, wspace=0.05
@@ -214,8 +212,3 @@ def _paint_key(figure):
         handletextpad=0.1,
         columnspacing=1.0,
     )
-
-
-def _render(figure):
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
