@@ -30,6 +30,8 @@ def get_config():
     config.prior = dict(name="uniform", dim=100)
     config.data = dict(name="stacked_mnist", split="all", size=128_000)
     config.scaling = dict(name="unit")
+    config.evaluate_every = 10_000
+    config.evaluate_samples = 26_000
     config.log_every = 50
     config.sample_every = 500
     config.checkpoint_every = 1_000

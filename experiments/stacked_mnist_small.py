@@ -31,6 +31,8 @@ def get_config():
     config.data = dict(name="stacked_mnist", split="train", fresh=True)
     config.d_optimizer = dict(name="adam", learning_rate=2e-4, b1=0.5, b2=0.99)
     config.g_optimizer = dict(name="adam", learning_rate=1e-4, b1=0.5, b2=0.99)
+    config.evaluate_every = 20_000
+    config.evaluate_samples = 25_600
     config.log_every = 500
     config.sample_every = 2_500
     config.checkpoint_every = 5_000

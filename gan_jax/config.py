@@ -10,6 +10,7 @@ import json
 import re
 import sys
 import types
+import zlib
 from pathlib import Path
 
 import ml_collections
@@ -154,6 +155,23 @@ def from_json(values: dict):
         return tuple(map(restore, value)) if isinstance(value, list) else value
 
     return ml_collections.ConfigDict(restore(_LATER | values)).lock()
+
+
+def title(experiment: str, config) -> str:
+    """What a run trains, whatever its seed: its experiment and what was changed of it.
+
+    As "ring pack=2 batch_size=200"; a file that is not the project's own is told from
+    others by a checksum.
+    """
+    kept = ("seed", *FREE_FIELDS)
+    chosen = {name: x for name, x in fields(config).items() if name not in kept}
+    try:
+        base = fields(load_experiment(f"{experiment}.py")[0])
+    except UsageError:
+        text = json.dumps(chosen, sort_keys=True)
+        return f"{experiment} {zlib.crc32(text.encode()):08x}"
+    changed = [f"{name}={x}" for name, x in chosen.items() if base.get(name) != x]
+    return " ".join([experiment, *changed])
 
 
 def changed_fields(old, new) -> list[str]:

@@ -6,6 +6,7 @@ numbers of one protocol beside each other and no others.
 """
 
 import functools
+import os
 import sys
 from pathlib import Path
 
@@ -114,6 +115,8 @@ def _evaluate(values):
     run = run.sampled_by(values.batch_norm, values.ema)
     names = values.metrics or judge.suited(run.config, run.info)
     judge.require_metrics(names)
+    if not os.access(workdir, os.W_OK):
+        raise UsageError(f"{workdir} cannot be written")
     case = make_case(
         run,
         samples=values.samples or judge.sample_size(run.config, run.info),
@@ -125,27 +128,32 @@ def _evaluate(values):
         real=values.real,
     )
     if values.real:
-        about = {"model": "real data", "run": case.held_out.name}
+        about = {"model": "real data", "run": values.held_out or "held out"}
     else:
         about = judge.about(run, read_record(workdir)["experiment"])
-    found = []
-    measured = judge.judge(case, names, **about)
-    for name, (measurement, picture) in zip(
-        names, tqdm(measured, total=len(names), disable=None), strict=True
-    ):
+    found, refused = [], []
+    for name in tqdm(names, disable=None):
+        try:
+            ((measurement, picture),) = judge.judge(case, [name], **about)
+        except UsageError as error:
+            refused.append(str(error))
+            continue
         append(workdir, measurement)
         found.append(measurement)
         if picture is not None:
             pictures.write_image(workdir / f"{name}.png", picture)
             say(f"wrote {workdir / name}.png")
-    print(table(found))
+    if found:
+        print(table(found))
+    if refused:
+        raise UsageError("; ".join(refused))
 
 
 def _network(run, name, weights, checksum):
     shape = tuple(run.info["shape"])
     if len(shape) != 3:
-        if name is not None:
-            raise UsageError(f"--features={name} is for images; these are vectors")
+        if name or weights or checksum:
+            raise UsageError("--features are for images; these are vectors")
         return None
     name = name or judge.features_for(shape)
     if name in features.ACCEPTS:  # before weights are read
@@ -168,7 +176,7 @@ def make_case(
     config = run.config
 
     def examples(split):
-        return real_examples(config, split)
+        return real_examples(config, run.info["fitted"], split)
 
     kept = config.data.get("validation_split")
 
@@ -178,25 +186,31 @@ def make_case(
             return examples(held_out)
         try:
             return examples("test")
-        except UsageError:
+        except UsageError as error:
             if not kept:
-                raise
+                said = f"held-out data: {error}; --held_out names another split"
+                raise UsageError(said) from None
             return examples(kept)
 
-    x = None
+    x, held_out_examples = None, fresh
     if real:
-        x = fresh().x
-        if len(x) < samples:
+        known = fresh()
+        if len(known.x) < samples:
             raise UsageError(
-                f"--samples={samples}: there are {len(x):,} held-out examples; "
+                f"--samples={samples}: there are {len(known.x):,} held-out examples; "
                 "fewer, or another --held_out"
             )
-        x = x[np.random.default_rng(seed).permutation(len(x))[:samples]]
+        order = np.random.default_rng(seed).permutation(len(known.x))
+        x = known.x[order[:samples]]
+
+        def held_out_examples():
+            raise UsageError("--real judges the held-out data themselves")
+
     return judge.Case(
         samples=run.sample(samples, seed) if x is None else x,
         network=network,
         reference=examples(reference),
-        held_out=fresh,
+        held_out=held_out_examples,
         validation=(lambda: examples(validation or kept))
         if validation or kept
         else None,
@@ -205,8 +219,11 @@ def make_case(
     )
 
 
-def real_examples(config, split=None) -> judge.Real:
-    """The examples of a run's data, of another split than its own if one is given."""
+def real_examples(config, fitted, split=None) -> judge.Real:
+    """The examples of a run's data, of another split than its own if one is given.
+
+    fitted: what the run's scaling was fitted to, of `Run.info`
+    """
     values = to_json(config)
     values["data"].pop("validation_split", None)
     if split is not None:
@@ -214,7 +231,7 @@ def real_examples(config, split=None) -> judge.Real:
         values["data"]["split"] = split
     dataset = build.load_dataset(from_json(values))
     used = values["data"].get("split", "train")
-    return judge.Real.of(config, used, dataset, dataset.arrays)
+    return judge.Real.of(config, used, fitted, dataset.arrays)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class Run:
     state:  everything learned; `state.sampler` is the generator's (params, stats)
     game:   the pure functions that the state goes with
     info:   the data's shape, size, classes and scaling
-    batch_norm: whose statistics a G with batch norm samples by, see `sampled_by`
+    batch_norm, ema: how it samples, see `sampled_by`
     """
 
     workdir: Path
@@ -42,6 +42,7 @@ class Run:
     info: dict
     scaling: Scaling
     batch_norm: str = "running"
+    ema: bool = True
 
     def sampled_by(self, batch_norm: str = "running", ema: bool = True) -> "Run":
         """The same run, which samples in another way.
@@ -65,7 +66,7 @@ class Run:
             params, stats = state.sampler
             stats = recalibrated(self.game, params, stats, self.config.batch_size)
             state = state.replace(g_ema=(params, stats))
-        return dataclasses.replace(self, state=state, batch_norm=batch_norm)
+        return dataclasses.replace(self, state=state, batch_norm=batch_norm, ema=ema)
 
     def latents(self, n: int, seed: int = 0) -> jax.Array:
         """n draws from the prior, [n, dim]."""

@@ -19,7 +19,12 @@ from gan_jax.signals import Signals
 from gan_jax.state import TrainState
 from gan_jax.validation import validate
 from gan_jax.watches import make_watches
-from gan_jax.workdir import claim, refuse_another_run, write_record
+from gan_jax.workdir import (
+    claim,
+    forget_after,
+    refuse_another_run,
+    write_record,
+)
 
 
 def train(config, workdir, experiment: str = "custom") -> TrainState:
@@ -43,6 +48,10 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
             f"config.pack={config.pack} is larger than the held-out data: "
             f"{len(dataset.validation['x']):,} examples"
         )
+    if config.evaluate_every or config.best != "none":
+        from gan_jax.metrics import judge  # half a second, which other runs gain
+
+        judge.refuse(config, dataset)
     shape = tuple(dataset.info["shape"])
     built = build.build(config, shape, dataset.mean)
     init = functools.partial(build.initial_state, config, built, shape)
@@ -56,6 +65,7 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
             done = f"already trained to step {int(state.step):,}"
             say(f"{done}; a larger --config.steps trains on")
             return state
+        forget_after(workdir, int(state.step) if resumes else None)
         write_record(workdir, config, experiment, dataset.info)
         return _loop(config, workdir, experiment, dataset, built, state)
 

@@ -4,6 +4,7 @@ import contextlib
 import importlib.metadata
 import json
 import os
+import shutil
 from pathlib import Path
 
 import filelock
@@ -13,6 +14,7 @@ import gan_jax
 from gan_jax.checkpoint import saved_steps
 from gan_jax.config import changed_fields, from_json, to_json
 from gan_jax.errors import UsageError
+from gan_jax.metrics.protocol import forget
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -70,6 +72,17 @@ def refuse_another_run(workdir, config, experiment):
             f"{workdir} holds a run of another config ({'; '.join(changed)}); undo the "
             "change to go on with it, or choose another --workdir"
         )
+
+
+def forget_after(workdir: Path, step: int | None) -> None:
+    """Removes what was measured and kept of steps that a run is about to take again.
+
+    step: where it goes on; None where it starts afresh
+    """
+    forget(workdir, step)
+    for saved in saved_steps(workdir / "best"):
+        if step is None or saved > step:
+            shutil.rmtree(workdir / "best" / str(saved))
 
 
 @contextlib.contextmanager

@@ -85,28 +85,38 @@ def test_copies_of_the_training_set_are_told_from_fresh_digits(digits):
 def test_a_run_is_measured_and_every_number_has_its_protocol(judged, workdir):
     outcome = judged(f"--workdir={workdir}", SAMPLES, "--metrics=frechet,copying")
     assert outcome.status == 2  # the digits have one split
-    assert "data split" in outcome.error
-    outcome = judged(f"--workdir={workdir}", SAMPLES, "--metrics=frechet")
-    assert outcome.status == 0, outcome.err
-    frechet, again = rows(workdir)
-    assert again.values == frechet.values
+    assert "copying: held-out data: there is no data split 'test'" in outcome.error
+    assert "--held_out" in outcome.error
+    (frechet,) = rows(workdir)  # what could be measured is not lost
     protocol = frechet.protocol
     assert protocol.metric == "frechet_pixels"
     assert (protocol.samples, protocol.seed) == (300, 0)
     assert (protocol.features, protocol.checksum) == ("pixels", None)
-    assert (protocol.reference, protocol.reference_size) == ("digits train", 1797)
+    assert re.fullmatch(r"digits train [0-9a-f]{8}", protocol.reference)
+    assert protocol.reference_size == 1797
     assert protocol.ema is True
     assert protocol.batch_norm is None  # an MLP has none
-    assert (frechet.model, frechet.step) == ("digits", 60)
+    assert frechet.model.startswith("digits batch_size=16 ")
+    assert "ema_decay=0.9" in frechet.model
+    assert "steps" not in frechet.model
+    assert frechet.step == 60
     assert f"{frechet.values['frechet_pixels']:.4g}" in outcome.out
 
 
 def test_the_default_metrics_are_those_that_suit_the_data(judged, workdir):
-    outcome = judged(f"--workdir={workdir}", "--samples=2000", "--reference=train")
-    assert outcome.status == 2
-    assert "at least 2000" in outcome.error  # the kernel distance: too few real digits
     run = gan_jax.load(workdir)
-    assert judge.suited(run.config, run.info)[:2] == ["frechet", "kernel"]
+    # 1,797 digits are too few for subsets of 1,000
+    few = ["frechet", "precision_recall", "density_coverage"]
+    assert judge.suited(run.config, run.info) == few
+    outcome = judged(f"--workdir={workdir}", SAMPLES)
+    assert outcome.status == 0
+    assert [m.protocol.metric for m in rows(workdir)] == ["frechet_pixels", *few[1:]]
+    mnist = {"shape": [28, 28, 1], "size": 60_000, "classes": list("0123456789")}
+    assert judge.suited(run.config, mnist)[-2:] == ["class_score", "classes"]
+    clothes = mnist | {"classes": ["coat", "boot"]}
+    assert "class_score" not in judge.suited(run.config, clothes)
+    large = {"shape": [64, 64, 3], "size": 60_000, "classes": []}
+    assert "frechet" not in judge.suited(run.config, large)
     assert judge.sample_size(run.config, run.info) == 10_000
     assert judge.features_for((28, 28, 1)) == "mnist"
     assert judge.features_for((32, 32, 3)) == "cifar10"
@@ -145,7 +155,11 @@ def test_pictures_of_the_closest_pairs(judged, workdir):
     with Image.open(workdir / "closest_pairs.png") as picture:
         assert picture.size == (10 * 58 + 2, 2 * 58 + 2)
     (measurement,) = rows(workdir)
-    assert measurement.values["closest_samples"] < measurement.values["closest_real"]
+    values = measurement.values
+    assert values["closest_samples"] < values["closest_real"]
+    # an untrained G repeats itself
+    assert values["closer_pairs"] > 10
+    assert values["support"] == pytest.approx(300 * 299 / 2 / values["closer_pairs"])
 
 
 def test_points_with_modes_are_judged_by_them(gan, judged, tmp_path):
@@ -196,7 +210,7 @@ def test_features_of_real_data_are_computed_once(monkeypatch, tmp_path):
         (["--metrics=kernel", "--samples=100"], "100 samples are too few"),
         (["--metrics=class_score"], "feature network that is a classifier"),
         (["--features=mnist"], "'mnist' take images of 28 x 28 x 1, not .* 8 x 8 x 1"),
-        (["--features=inception"], "take images of any x any x 3"),
+        (["--features=inception"], "take images of any size with 3 channels"),
         (["--features=mnits"], "'mnits'.*mnist"),
         (["--batch_norm=batch"], "no batch norm"),
         (["--batch_norm=none"], "batch_norm='none'"),
@@ -205,7 +219,7 @@ def test_features_of_real_data_are_computed_once(monkeypatch, tmp_path):
         (["--step=7"], "no checkpoint of step 7"),
         (["--samples=1"], "--samples=1"),
         (["--metrics=modes"], "modes of these data are not known"),
-        (["--metrics=parzen"], "validation"),
+        (["--metrics=parzen"], "parzen: there are no validation data"),
         (["--reference=tset"], "no data split 'tset'"),
         (["--workdir=nowhere"], "no checkpoint in nowhere"),
         (["--show=nowhere"], "nothing was measured in nowhere"),
@@ -229,7 +243,7 @@ def test_help_lists_the_metrics(judged):
 
 def test_a_metric_without_its_data_is_refused():
     real = judge.Real("x", np.zeros((3, 2), np.float32))
-    with pytest.raises(UsageError, match="needs held-out data"):
+    with pytest.raises(UsageError, match="copying: there are no held-out data"):
         next(judge.judge(judge.Case(real.x, None, real), ["copying"]))
 
 
@@ -321,9 +335,12 @@ def test_evaluation_changes_no_bit_of_a_run_and_resumes(gan, small, watched, tmp
     ("flags", "message"),
     [
         (["--config.evaluate_metrics=fid"], "unknown metric 'fid'"),
-        (["--config.best=frechet_pixels"], "config.best=frechet_pixels; .*frechet"),
+        (["--config.best=frechet_pixels"], "config.best=frechet_pixels; .*sliced"),
         (["--config.best=frechet", "--config.evaluate_every=0"], "evaluate_every"),
-        (["--config.best=frechet"], "evaluate_metrics"),
+        (["--config.best=frechet"], "config.best=frechet; .*sliced_wasserstein"),
+        (["--config.evaluate_metrics=kernel"], "kernel needs 2,000"),
+        (["--config.evaluate_metrics=copying"], "copying needs data.validation_split"),
+        (["--config.evaluate_metrics=modes"], "modes needs data whose modes"),
         (["--config.evaluate_metrics=class_score"], "classifier"),
         (["--config.evaluate_every=-1"], "must not be negative"),
     ],
@@ -334,7 +351,7 @@ def test_what_cannot_be_measured_is_refused_before_training(
     outcome = gan(*small, *TRAINING, *flags, f"--workdir={tmp_path}/run")
     assert outcome.status == 2
     assert re.search(message, outcome.error), outcome.error
-    assert not list((tmp_path / "run" / "checkpoints").glob("*"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_digits_among_samples_are_logged_on_mnist(gan, tmp_path):
@@ -372,8 +389,9 @@ def test_pictures_of_a_scaling_without_inverse_are_judged_as_pictures(gan, tmp_p
     changes = ("data.name", "arrays"), ("data.path", f"{tmp_path}/x.npy")
     override(config, [*changes, ("scaling.name", "gcn")])
     dataset = build.load_dataset(config)
-    real = judge.Real.of(config, "train", dataset, dataset.arrays)
-    assert real.name == "arrays train by gcn"
+    fitted = dataset.info["fitted"]
+    real = judge.Real.of(config, "train", fitted, dataset.arrays)
+    assert real.name.startswith("arrays train by gcn ")
     seen = dataset.view(dataset.arrays, np.arange(40), jax.random.key(0))["x"]
     np.testing.assert_array_equal(real.x, dataset.to_uint8(seen))
     assert (real.x != dataset.arrays["x"]).mean() > 0.5
@@ -383,8 +401,73 @@ def test_the_parzen_estimate_takes_its_width_and_its_test_from_splits(judged, wo
     flags = "--metrics=parzen", "--validation=train[:500]", "--held_out=train[500:900]"
     assert judged(f"--workdir={workdir}", SAMPLES, *flags).status == 0
     (found,) = rows(workdir)
-    assert found.protocol.estimator == "sigma by digits train[:500]"
-    assert found.protocol.reference == "digits train[500:900]"
+    assert found.protocol.estimator.startswith("sigma by digits train[:500] ")
+    assert found.protocol.reference.startswith("digits train[500:900] ")
     assert found.protocol.reference_size == 400
     assert 0.1 <= found.values["sigma"] <= 1
     assert np.isfinite(found.values["log_likelihood"])
+
+
+def test_runs_of_other_settings_and_other_data_never_share_a_row(
+    gan, judged, small, tmp_path
+):
+    runs = {
+        "plain": ("--config.seed=1",),
+        "again": ("--config.seed=2",),
+        "faster": ("--config.g_optimizer.learning_rate=1e-3",),
+        "fewer": ("--config.data.split=train[:1000]",),
+    }
+    for name, flags in runs.items():
+        to = f"--workdir={tmp_path}/{name}", "--config.steps=2"
+        assert gan(*small, *flags, *to).status == 0
+        flags = f"--workdir={tmp_path}/{name}", "--metrics=sliced_wasserstein"
+        assert judged(*flags, SAMPLES).status == 0
+    outcome = judged("--show=" + ",".join(f"{tmp_path}/{name}" for name in runs))
+    same, other = outcome.out.strip().split("\n\n")
+    assert len(same.splitlines()) == 3 + 2
+    assert "2 runs" in same
+    assert "g_optimizer.learning_rate=0.001" in same
+    assert "train[:1000]" in other
+
+
+def test_statistics_measured_anew_are_no_average_of_g(digits_run):
+    run = gan_jax.load(digits_run)
+    assert judge.about(run, "digits")["ema"] is True
+    assert judge.about(run.sampled_by(ema=False), "digits")["ema"] is False
+
+
+def test_a_fresh_start_forgets_what_a_former_one_measured(gan, small, tmp_path):
+    flags = *small, *TRAINING, "--config.best=sliced_wasserstein"
+    to = f"--workdir={tmp_path}/run"
+    assert gan(*flags, to).status == 0
+    before = rows(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    assert gan(*flags, "--config.steps=10", to).status == 0
+    assert {m.step for m in rows(tmp_path / "run")} == {0, 10}
+    assert [m.values for m in rows(tmp_path / "run")] == [m.values for m in before[:4]]
+    best = int(gan_jax.load(tmp_path / "run", "best").state.step)
+    assert best in (0, 10)
+    assert len(list((tmp_path / "run" / "best").iterdir())) == 1
+
+
+def test_a_damaged_record_of_measurements_is_named(judged, workdir):
+    flags = f"--workdir={workdir}", SAMPLES, "--metrics=sliced_wasserstein"
+    assert judged(*flags).status == 0
+    with (workdir / "evaluation.jsonl").open("a") as file:
+        file.write('{"protocol"')
+    for command in ((*flags,), (f"--show={workdir}",)):
+        outcome = judged(*command)
+        assert outcome.status == 2
+        assert "evaluation.jsonl, line 2: not a measurement" in outcome.error
+
+
+def test_a_perfect_copy_shows_in_the_pairs_that_are_close():
+    from gan_jax.metrics.support import close_pairs
+
+    x = np.random.default_rng(0).normal(size=(50, 4))
+    doubled = np.concatenate([x, x])
+    distances = np.linalg.norm(x[:, None] - x, axis=-1)[np.triu_indices(50, 1)]
+    threshold = np.median(distances)
+    assert close_pairs(x, threshold) == (distances < threshold).sum()
+    assert close_pairs(doubled, 1e-4) == 50
+    assert close_pairs(x, 0.0) == 0

@@ -128,7 +128,10 @@ def fits(name: str, shape: tuple[int, ...]) -> bool:
 def require_fit(name: str, shape: tuple[int, ...]) -> None:
     """Raises UsageError unless the network `name` takes images of this shape."""
     if not fits(name, shape):
-        size = " x ".join("any" if n is None else str(n) for n in ACCEPTS[name])
+        accepted = ACCEPTS[name]
+        size = " x ".join(map(str, accepted))
+        if accepted[0] is None:
+            size = f"any size with {accepted[-1]} channels"
         others = ", ".join(other for other in ACCEPTS if fits(other, shape))
         raise UsageError(
             f"features {name!r} take images of {size}, not examples of "

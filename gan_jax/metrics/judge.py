@@ -5,7 +5,10 @@ name a command asks for it; features are computed once.
 """
 
 import functools
+import math
 import time
+import warnings
+import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,14 +16,16 @@ import numpy as np
 
 from gan_jax import pictures
 from gan_jax.build import bind, nearest
+from gan_jax.config import title
 from gan_jax.data.source import Modes
 from gan_jax.errors import UsageError
+from gan_jax.log import say
 from gan_jax.metrics import stacked
 from gan_jax.metrics.class_score import class_histogram, class_score, entropy
 from gan_jax.metrics.covariate_shift import covariate_shift
 from gan_jax.metrics.features import FeatureNetwork, fits, load_features
 from gan_jax.metrics.frechet import frechet_distance, moments
-from gan_jax.metrics.kernel import kernel_distance
+from gan_jax.metrics.kernel import SUBSET_SIZE, kernel_distance
 from gan_jax.metrics.manifold import density_coverage, precision_recall
 from gan_jax.metrics.modes import judge as judge_modes
 from gan_jax.metrics.neighbours import copying, nearest_neighbours
@@ -28,9 +33,10 @@ from gan_jax.metrics.parzen import parzen
 from gan_jax.metrics.protocol import Measurement, Protocol
 from gan_jax.metrics.reference import reference_features
 from gan_jax.metrics.sliced_wasserstein import sliced_wasserstein
-from gan_jax.metrics.support import closest_pairs
+from gan_jax.metrics.support import close_pairs, closest_pairs
 
 _SHOWN = 10  # samples in a picture
+_MOST_PIXELS = 4_000  # whose covariances are still worth a Frechet distance
 
 
 class Real(NamedTuple):
@@ -41,11 +47,11 @@ class Real(NamedTuple):
     y: np.ndarray | None = None
 
     @classmethod
-    def of(cls, config, split: str, dataset, arrays: dict) -> "Real":
-        """Examples of a dataset, named after the config's data and their split.
+    def of(cls, config, split: str, fitted, arrays: dict) -> "Real":
+        """Examples of a run's data, named after it, their split and their bytes.
 
         Where a scaling cannot be undone (gcn), they are what its pictures show, as the
-        samples are, and the name says so.
+        samples are, by what was `fitted` to the training data; and the name says so.
         """
         data, x = config.data, arrays["x"]
         kind = [data.get("builder") or data.name, *data.get("classes", ()), split]
@@ -53,9 +59,9 @@ class Real(NamedTuple):
             kind.append("by gcn")
             scaling = bind("scaling", config.scaling)()
             parts = np.array_split(x, -(-len(x) // 1000))
-            fitted = dataset.info["fitted"]
             pictured = [scaling.invert(scaling.apply(p, fitted), fitted) for p in parts]
             x = np.concatenate(pictured)
+        kind.append(f"{zlib.crc32(np.ascontiguousarray(x)):08x}")
         return cls(" ".join(kind), x, arrays.get("y"))
 
 
@@ -145,16 +151,17 @@ class Case:
         }
 
     def referred(self, n: int | None = None) -> dict:
-        """What a protocol says of the reference, of which n examples were used."""
-        return {
-            "reference": self.reference.name,
-            "reference_size": n or len(self.reference.x),
-        }
+        """What a protocol says of the reference, or of n examples of it and as many
+        samples.
+        """
+        size = n or len(self.reference.x)
+        fields = {"reference": self.reference.name, "reference_size": size}
+        return fields | ({"samples": n} if n else {})
 
 
 def _given(load, what):
     if load is None:
-        raise UsageError(f"this metric needs {what} data, which this run has not")
+        raise UsageError(f"there are no {what} data")
     return load()
 
 
@@ -168,7 +175,12 @@ class Result(NamedTuple):
 
 
 def _frechet(case):
-    value = frechet_distance(moments(case.features), moments(case.reference_features))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        both = moments(case.features), moments(case.reference_features)
+        value = frechet_distance(*both)
+    for warning in caught:
+        say(f"frechet: {warning.message}")
     name = case.network.frechet_name if case.network else "frechet_distance"
     return Result({name: value}, {"metric": name, **case.featured(), **case.referred()})
 
@@ -242,11 +254,16 @@ def _copying(case):
 def _closest_pairs(case):
     features, rows = case.alike
     pairs = closest_pairs(features, pairs=_SHOWN)
-    real = closest_pairs(case.reference_features[rows], pairs=_SHOWN)
+    real = closest_pairs(case.reference_features[rows], pairs=1)
+    (closest,) = real.distances
     values = {
         "closest_samples": float(pairs.distances[0]),
-        "closest_real": float(real.distances[0]),
+        "closest_real": float(closest),
+        "closer_pairs": close_pairs(features, closest),
     }
+    if values["closer_pairs"]:
+        all_pairs = len(features) * (len(features) - 1) / 2
+        values["support"] = all_pairs / values["closer_pairs"]
     fields = {"metric": "closest_pairs", "estimator": f"among {len(features)}"}
     fields |= case.featured() | case.referred(len(rows))
     picture = None
@@ -292,6 +309,7 @@ def _modes(case):
     if case.modes is None:
         raise UsageError("the modes of these data are not known")
     fields = {"metric": "modes", "estimator": "within 3 standard deviations"}
+    fields |= case.referred()
     return Result(judge_modes(case.samples, case.modes), fields)
 
 
@@ -300,6 +318,7 @@ def _stacked_modes(case):
     labels = stacked.read_triples(lambda x: network.apply(x)[1], case.samples)
     fields = {
         "metric": "stacked_modes",
+        "reference": case.reference.name,
         "features": network.name,
         "checksum": network.checksum,
     }
@@ -349,6 +368,8 @@ def drawn(name: str, network: FeatureNetwork | None) -> list[str]:
         "precision_recall": ["precision", "recall"],
         "density_coverage": ["density", "coverage"],
         "parzen": ["log_likelihood"],
+        "modes": ["modes", "high_quality", "reverse_kl"],
+        "classes": ["class_entropy"],
         "stacked_modes": ["modes", "kl"],
     }
     alone = ("class_score", "sliced_wasserstein", "copying")
@@ -359,17 +380,59 @@ def suited(config, info) -> list[str]:
     """The metrics that suit a run's data: `info` is that of its `Dataset`."""
     if config.data.name == "stacked_mnist":
         return ["stacked_modes"]
-    if len(info["shape"]) == 3:
-        names = ["frechet", "kernel", "precision_recall", "density_coverage"]
-        classifies = features_for(info["shape"]) != "pixels"
-        return [*names, "class_score", "classes"] if classifies else names
-    return ["modes"] if info.get("modes") else ["sliced_wasserstein"]
+    if len(info["shape"]) < 3:
+        return ["modes"] if info.get("modes") else ["sliced_wasserstein"]
+    names = ["precision_recall", "density_coverage"]
+    network = features_for(info["shape"])
+    if info["size"] >= 2 * SUBSET_SIZE:
+        names.insert(0, "kernel")
+    if network != "pixels" or math.prod(info["shape"]) <= _MOST_PIXELS:
+        names.insert(0, "frechet")
+    digits = network == "mnist" and "".join(info["classes"]) == "0123456789"
+    reads = digits or network == "cifar10"
+    return [*names, "class_score", "classes"] if reads else names
+
+
+def chosen(config, info) -> list[str]:
+    """The metrics that a run is judged by while it trains."""
+    return list(config.evaluate_metrics) or suited(config, info)
+
+
+def refuse(config, dataset) -> None:
+    """Raises UsageError for what a run asks to be judged by and cannot be.
+
+    Before it trains, and not at its first evaluation.
+    """
+    if config.best != "none" and not config.evaluate_every:
+        raise UsageError(f"config.best={config.best} needs config.evaluate_every")
+    names, info = chosen(config, dataset.info), dataset.info
+    require_metrics(names)
+    able = [*(name for name in names if name in BETTER), "none"]
+    if config.best not in able:
+        raise UsageError(f"config.best={config.best}; {nearest(config.best, able)}")
+    n = sample_size(config, info)
+    few = min(n, info["size"])
+    is_image = len(info["shape"]) == 3
+    wanting = {
+        "kernel": few < 2 * SUBSET_SIZE and f"{2 * SUBSET_SIZE:,} samples and examples",
+        "modes": not info.get("modes") and "data whose modes are known",
+        "stacked_modes": tuple(info["shape"]) != (28, 28, 3) and "stacked digits",
+    }
+    reads = is_image and features_for(info["shape"]) != "pixels"
+    for name in ("class_score", "classes", "covariate_shift"):
+        wanting[name] = not reads and "images that a classifier of the project reads"
+    for name in ("copying", "covariate_shift", "parzen"):
+        missing = dataset.validation is None and "data.validation_split"
+        wanting[name] = wanting.get(name) or missing
+    for name in names:
+        if wanting.get(name):
+            raise UsageError(f"metric {name} needs {wanting[name]}")
 
 
 def sample_size(config, info) -> int:
     """How many samples its metrics are usually given."""
-    if config.data.name == "stacked_mnist":
-        return 26_000  # PacGAN
+    if config.evaluate_samples:
+        return config.evaluate_samples
     return 10_000 if len(info["shape"]) == 3 else 2_500
 
 
@@ -385,14 +448,14 @@ def require_metrics(names) -> None:
             raise UsageError(f"unknown metric {name!r}; {nearest(name, METRICS)}")
 
 
-def about(run, model: str) -> dict:
+def about(run, experiment: str) -> dict:
     """What the measurements of a run say of it, for `judge`."""
     return {
-        "model": model,
-        "run": str(run.workdir),
+        "model": title(experiment, run.config),
+        "run": str(run.workdir.resolve()),
         "step": int(run.state.step),
         "batch_norm": run.batch_norm if run.state.g.stats else None,
-        "ema": run.state.g_ema is not None,
+        "ema": run.ema and run.config.ema_decay > 0,
     }
 
 
@@ -400,17 +463,22 @@ def judge(case: Case, names, *, model="", run="", step=None, **generator):
     """(measurement, picture or None) of each metric, in turn.
 
     generator: batch_norm and ema of the protocol; neither for real data
+
+    Raises UsageError, with the metric's name, where one cannot be measured.
     """
     require_metrics(names)
     for name in names:
         begin = time.monotonic()
-        result = METRICS[name](case)
-        protocol = Protocol(
-            samples=len(case.samples), seed=case.seed, **generator, **result.fields
-        )
+        try:
+            result = METRICS[name](case)
+        except UsageError as error:
+            raise UsageError(f"{name}: {error}") from None
+        if not all(map(math.isfinite, result.values.values())):
+            raise UsageError(f"{name}: not finite: {result.values}")
+        measured = {"samples": len(case.samples), "seed": case.seed}
         yield (
             Measurement(
-                protocol=protocol,
+                protocol=Protocol(**(measured | generator | result.fields)),
                 values=result.values,
                 standard_errors=result.standard_errors,
                 model=model,

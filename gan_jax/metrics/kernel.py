@@ -12,6 +12,8 @@ import numpy as np
 
 from gan_jax.metrics import checks
 
+SUBSET_SIZE = 1000
+
 
 class KernelDistance(NamedTuple):
     """The mean over subsets and its standard error; how many subsets there were."""
@@ -22,7 +24,7 @@ class KernelDistance(NamedTuple):
 
 
 def kernel_distance(
-    samples, reference, *, subset_size: int = 1000, seed: int = 0
+    samples, reference, *, subset_size: int = SUBSET_SIZE, seed: int = 0
 ) -> KernelDistance:
     """The mean of `squared_mmd` over disjoint subsets of features [n, d], [m, d].
 

@@ -11,11 +11,11 @@ differ in it alone are repeats, whose spread is their uncertainty.
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from tabulate import tabulate
 
 from gan_jax.errors import UsageError
 
@@ -67,8 +67,7 @@ class Protocol:
         rest = [
             f"{name.replace('_', ' ')} {_said(name, value)}"
             for name, value in dataclasses.asdict(self).items()
-            if name not in ("metric", _REPEATED)
-            and (value is not None or name == "features")
+            if name not in ("metric", _REPEATED) and value is not None
         ]
         return f"{self.metric}: {', '.join(rest)}"
 
@@ -110,15 +109,45 @@ class Measurement:
 
 def append(workdir: Path, measurement: Measurement) -> None:
     """Adds a line to evaluation.jsonl in the work directory."""
-    with (workdir / FILE).open("a") as file:
-        file.write(measurement.to_json() + "\n")
+    _write(workdir, [*read(workdir), measurement])
 
 
 def read(workdir: Path) -> list[Measurement]:
     """What evaluation.jsonl says, oldest first; empty where there is none."""
     file = workdir / FILE
-    lines = file.read_text().splitlines() if file.is_file() else []
-    return [Measurement.from_json(line) for line in lines]
+    found = []
+    for number, line in enumerate(_lines(file), 1):
+        try:
+            found.append(Measurement.from_json(line))
+        except UsageError as error:
+            raise UsageError(f"{file}, line {number}: {error}") from None
+    return found
+
+
+def forget(workdir: Path, step: int | None) -> None:
+    """Leaves out what was measured after `step`, where a run goes on; None: of any."""
+    found, last = read(workdir), -1 if step is None else step
+    kept = [x for x in found if x.step is None or x.step <= last]
+    if len(kept) < len(found):
+        _write(workdir, kept)
+
+
+def _lines(file):
+    try:
+        return file.read_text().splitlines() if file.exists() else []
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _write(workdir, measurements):
+    """The whole file at once: a crash tears no line."""
+    file = workdir / FILE
+    unfinished = workdir / f"{FILE}.tmp"
+    try:
+        unfinished.write_text("".join(x.to_json() + "\n" for x in measurements))
+        os.replace(unfinished, file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
 
 
 def compare(measurements) -> None:
@@ -174,6 +203,8 @@ def _columns(measurements):
 
 
 def _one_protocol(measurements):
+    from tabulate import tabulate
+
     rows = {}
     for measurement in measurements:
         rows.setdefault((measurement.model, measurement.step), []).append(measurement)

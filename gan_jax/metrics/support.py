@@ -58,6 +58,21 @@ def closest_pairs(samples, *, pairs: int = 20) -> Pairs:
     return Pairs(np.linalg.norm(first - second, axis=1), both)
 
 
+def close_pairs(samples, threshold: float) -> int:
+    """How many pairs among samples [s, d] are closer than `threshold`."""
+    from sklearn.metrics import pairwise_distances_chunked
+
+    x = checks.vectors(samples, "samples", at_least=2)
+    close = start = 0
+    for distances in pairwise_distances_chunked(x, working_memory=128):
+        stop = start + len(distances)
+        # the distance of a sample to itself is rounded as the others are
+        distances[np.arange(len(distances)), np.arange(start, stop)] = np.inf
+        close += int(np.count_nonzero(distances < threshold))
+        start = stop
+    return close // 2
+
+
 def birthday_test(samples, *, batch_size: int, threshold: float) -> Birthday:
     """The support's size from collisions within disjoint batches of samples [n, d].
 

@@ -28,15 +28,20 @@ def make_watches(
     config, built, dataset, key, sample_key, workdir, experiment
 ) -> list[Watch]:
     """All that there is to be watched; `sample_key` is the painter's."""
+    from gan_jax.metrics.judge import chosen
     from gan_jax.watches.classes import make_class_watch
     from gan_jax.watches.evaluation import make_evaluation
     from gan_jax.watches.held_out import make_held_out
     from gan_jax.watches.modes import make_mode_watch
 
+    evaluated = chosen(config, dataset.info) if config.evaluate_every else ()
     watches = [
         make_held_out(config, built, dataset, key),
-        make_mode_watch(config, built, dataset, sample_key),
-        make_class_watch(config, built, dataset, sample_key),
         make_evaluation(config, built, dataset, workdir, experiment),
     ]
+    # what is evaluated under these names is not to be watched under them, too
+    if "modes" not in evaluated:
+        watches.append(make_mode_watch(config, built, dataset, sample_key))
+    if "classes" not in evaluated:
+        watches.append(make_class_watch(config, built, dataset, sample_key))
     return [watch for watch in watches if watch is not None]

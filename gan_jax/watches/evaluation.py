@@ -8,7 +8,6 @@ import jax.numpy as jnp
 
 from gan_jax import build
 from gan_jax.checkpoint import save_alone
-from gan_jax.errors import UsageError
 from gan_jax.metrics import judge
 from gan_jax.metrics.features import load_features
 from gan_jax.metrics.modes import known_modes
@@ -24,21 +23,22 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
     are those that the command would draw with seed 0. Where `config.best` improves, the
     state is kept in the folder best.
     """
-    _refuse(config)
     if not config.evaluate_every:
         return None
-    names = config.evaluate_metrics or judge.suited(config, dataset.info)
-    n = config.evaluate_samples or judge.sample_size(config, dataset.info)
+    names = judge.chosen(config, dataset.info)
+    n = judge.sample_size(config, dataset.info)
     scaling = build.bind("scaling", config.scaling)()
-    shape = dataset.info["shape"]
+    shape, fitted = dataset.info["shape"], dataset.info["fitted"]
     network = load_features(judge.features_for(shape)) if len(shape) == 3 else None
     split = config.data.get("split", "train")
-    reference = judge.Real.of(config, split, dataset, dataset.arrays)
-    kept = None
-    if dataset.validation is not None:
+    reference = judge.Real.of(config, split, fitted, dataset.arrays)
+
+    @functools.cache
+    def held_out():
         name = config.data.validation_split
-        kept = judge.Real.of(config, name, dataset, dataset.validation)
-    lend = functools.partial(lambda real: real, kept) if kept else None
+        return judge.Real.of(config, name, fitted, dataset.validation)
+
+    lend = None if dataset.validation is None else held_out
     copy = jax.jit(functools.partial(jax.tree.map, jnp.copy))
 
     def measure(state):
@@ -61,22 +61,6 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
     return Watch(config.evaluate_every, copy, measure, perfect, at_start=True)
 
 
-def _refuse(config):
-    judge.require_metrics(config.evaluate_metrics)
-    if config.best == "none":
-        return
-    if config.best not in judge.BETTER:
-        accepted = build.nearest(config.best, [*judge.BETTER, "none"])
-        raise UsageError(f"config.best={config.best}; {accepted}")
-    if not config.evaluate_every:
-        raise UsageError(f"config.best={config.best} needs config.evaluate_every")
-    if config.evaluate_metrics and config.best not in config.evaluate_metrics:
-        raise UsageError(
-            f"config.best={config.best} is not among config.evaluate_metrics: "
-            f"{', '.join(config.evaluate_metrics)}"
-        )
-
-
 def _improves(found, workdir, config):
     """Whether no earlier evaluation of this training was better."""
     name, value = next(iter(found.values.items()))
@@ -84,6 +68,7 @@ def _improves(found, workdir, config):
         other.values[name]
         for other in read(workdir)
         if other.protocol == found.protocol
+        and other.step is not None
         and other.step < found.step
         and other.step % config.evaluate_every == 0
     ]
