@@ -392,7 +392,8 @@ def _find_twin(path, changes):
 def _follows(file):
     """FOLLOWS of a twin, the config's fields that it honours; None if it is none."""
     for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.Assign) and node.targets[0].id == "FOLLOWS":
+        names = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
+        if names == "FOLLOWS":
             return ast.literal_eval(node.value)
     return None
 
