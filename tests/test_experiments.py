@@ -43,6 +43,7 @@ BRIEF = (
     "--config.batch_size=8",
     "--config.log_every=1",
     "--config.validate_every=2",
+    "--config.evaluate_every=0",  # on the experiment's own data alone
     "--config.sample_grid=2,2",
 )
 
