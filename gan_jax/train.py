@@ -119,7 +119,7 @@ def _loop(config, workdir, experiment, dataset, built, state):
                 return step > 0 and step % interval == 0
 
             logs = due(config.log_every)
-            looking = [watch for watch in watches if watch.due(step)]
+            looking = [watch for watch in watches if due(watch.every)]
             paints = step % config.sample_every == 0 or step == config.steps
             saves = due(config.checkpoint_every) or last
             seen = list(unchecked) if logs or looking or paints or saves else []

@@ -10,18 +10,12 @@ class Watch(NamedTuple):
     read:    values -> metrics as numbers, by name
     perfect: what a G that draws from the data itself would get, of those metrics of
              which this is known; of others that are to be drawn, None
-    at_start: whether it also looks at the state that a run starts with
     """
 
     every: int
     compute: Callable[[Any], Any]
     read: Callable[[Any], dict[str, float]]
     perfect: dict[str, float | None] = {}  # noqa: RUF012 - never changed
-    at_start: bool = False
-
-    def due(self, step: int) -> bool:
-        """Whether it looks at the state after `step`."""
-        return step % self.every == 0 and (step > 0 or self.at_start)
 
 
 def make_watches(

@@ -58,7 +58,7 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
         return values
 
     perfect = {name: None for metric in names for name in judge.drawn(metric, network)}
-    return Watch(config.evaluate_every, copy, measure, perfect, at_start=True)
+    return Watch(config.evaluate_every, copy, measure, perfect)
 
 
 def _improves(found, workdir, config):
