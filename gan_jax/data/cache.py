@@ -67,11 +67,15 @@ def _read(path: Path, stamp: str) -> Source | None:
 
 
 def _write(path: Path, stamp: str, source: Source) -> None:
-    """Writes a temporary file and renames it: readers see a whole entry or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {"stamp": np.array(stamp), "x": source.x, "classes": source.classes}
     if source.y is not None:
         arrays["y"] = source.y
+    write_arrays(path, arrays)
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes a temporary .npz and renames it: readers see a whole entry or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:

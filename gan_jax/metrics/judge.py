@@ -212,17 +212,17 @@ def _classes(case):
 
 
 def _precision_recall(case):
-    features, rows = case.alike
-    found = precision_recall(features, case.reference_features[rows], k=3)
-    fields = {"metric": "precision_recall", "estimator": "k = 3"}
-    fields |= case.featured() | case.referred(len(rows))
-    return Result(found._asdict(), fields)
+    return _of_neighbourhoods(case, precision_recall, k=3)
 
 
 def _density_coverage(case):
+    return _of_neighbourhoods(case, density_coverage, k=5)
+
+
+def _of_neighbourhoods(case, metric, k):
     features, rows = case.alike
-    found = density_coverage(features, case.reference_features[rows], k=5)
-    fields = {"metric": "density_coverage", "estimator": "k = 5"}
+    found = metric(features, case.reference_features[rows], k=k)
+    fields = {"metric": metric.__name__, "estimator": f"k = {k}"}
     fields |= case.featured() | case.referred(len(rows))
     return Result(found._asdict(), fields)
 
@@ -313,8 +313,13 @@ def _modes(case):
     return Result(judge_modes(case.samples, case.modes), fields)
 
 
+@functools.cache  # a run that is judged again and again compiles it once
+def _digit_reader():
+    return load_features("mnist")
+
+
 def _stacked_modes(case):
-    network = load_features("mnist")
+    network = _digit_reader()
     labels = stacked.read_triples(lambda x: network.apply(x)[1], case.samples)
     fields = {
         "metric": "stacked_modes",

@@ -2,9 +2,6 @@
 
 import contextlib
 import hashlib
-import os
-import tempfile
-from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +24,8 @@ def reference_features(network: FeatureNetwork, images):
         return found
     features, probabilities = network.apply(images)
     with contextlib.suppress(OSError):
-        _write(path, features, probabilities)
+        arrays = {"features": features, "probabilities": probabilities}
+        cache.write_arrays(path, arrays)
     return features, probabilities
 
 
@@ -39,15 +37,3 @@ def _read(path, n):
         return None
     whole = len(features) == len(probabilities) == n
     return (features, probabilities) if whole else None
-
-
-def _write(path: Path, features, probabilities):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, features=features, probabilities=probabilities)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
