@@ -43,6 +43,8 @@ def get_config():
             # the average of G, which is sampled from, remembers 1 / (1 - ema_decay)
             # updates of it; 0: no average
             ema_decay=0.0,
+            # that share each minibatch; 0: as many of them as divide it
+            devices=0,
             # steps in one program on the device; 0: as many as suit it
             steps_per_dispatch=0,
             # how samples are judged on the way (python -m gan_jax.evaluate, which says

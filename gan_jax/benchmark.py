@@ -34,8 +34,9 @@ from absl import flags
 from tabulate import tabulate
 from tqdm import tqdm
 
-from gan_jax import build, cli
+from gan_jax import build, cli, parallel
 from gan_jax.config import FREE_FIELDS, load_experiment, override, to_json
+from gan_jax.data.feed import make_feed
 from gan_jax.dispatch import make_dispatch
 from gan_jax.errors import UsageError
 from gan_jax.process import prepare_process
@@ -186,8 +187,10 @@ class Ours:
         self._config = config
         self._step = config.log_every - 1  # both programs warm up, the logging one too
         self._state = build.initial_state(config, built, shape)
-        key = build.loop_key(config)
-        self._dispatch = make_dispatch(config, built, dataset, key)
+        mesh = parallel.data_mesh(config)
+        self._state = parallel.everywhere(self._state, mesh)
+        self._feed = make_feed(config, dataset, mesh)
+        self._dispatch = make_dispatch(config, built, dataset, mesh)
         self.parameters = {
             name: sum(leaf.size for leaf in jax.tree.leaves(player.params))
             for name, player in (("d", self._state.d), ("g", self._state.g))
@@ -199,7 +202,8 @@ class Ours:
         begin, last = time.perf_counter(), self._step + steps
         while self._step < last:
             stop = min(last, self._step + self._dispatch.most)
-            self._state, _ = self._dispatch.run(self._state, self._step, stop)
+            advance = self._dispatch.run
+            self._state, _ = advance(self._state, self._feed, self._step, stop)
             self._step = stop
         jax.block_until_ready(self._state)
         return time.perf_counter() - begin
@@ -208,7 +212,9 @@ class Ours:
         """Operations, memory and compilations."""
         recompilations = len(self.compilations)
         flops = temporary = 0.0
-        for program, arguments, times in self._dispatch.programs(self._state):
+        for program, arguments, times in self._dispatch.programs(
+            self._state, self._feed
+        ):
             lowered = program.lower(*arguments)
             flops += times * (lowered.cost_analysis() or {}).get("flops", 0.0)
             memory = lowered.compile().memory_analysis()

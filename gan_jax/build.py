@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax import constraints, data, losses, models, priors, schedules
+from gan_jax import constraints, data, losses, models, parallel, priors, schedules
 from gan_jax.data import scaling
 from gan_jax.data.dataset import Dataset, Options, make_dataset
 from gan_jax.data.source import overlap
@@ -46,14 +46,13 @@ _GIVEN = {"shape", "mean", "parent", "name"}
 
 
 class Built(NamedTuple):
-    """The functions of a run, and the numbers that its state starts with."""
+    """The functions of a run, the same whatever its seed and its numbers."""
 
     game: Game
     loss: losses.Loss
     d_tx: Callable
     g_tx: Callable
     schedule: Callable
-    hparams: dict
 
 
 def resolve(entry: str, name: str) -> Callable:
@@ -143,25 +142,25 @@ def build(config, shape, mean) -> Built:
         G = G.clone(mean=mean())
     D = bind("discriminator", config.discriminator)()
     loss = bind("loss", config.loss)()
-    prior = bind("prior", config.prior)()
+    prior = _spread(bind("prior", config.prior)())
     as_network = functools.partial(
         network, dtype=config.dtype, precision=config.matmul_precision
     )
     game = gan(as_network(G), packed(as_network(D), config.pack), loss, prior)
-    hparams, transformations = {"ema_decay": config.ema_decay}, {}
-    for player in ("d", "g"):
-        tx, hparams[player] = _optimizer(config, player)
-        transformations[player] = tx
     schedule = bind("schedule", config.schedule)()
-    schedule(hparams, 0)  # refuses optimizers that lack the numbers it changes
+    schedule(numbers(config), 0)  # refuses optimizers that lack what it changes
     return Built(
         game=_scoring_each(game, config.pack),
         loss=loss,
-        d_tx=transformations["d"],
-        g_tx=transformations["g"],
+        d_tx=_optimizer(config, "d"),
+        g_tx=_optimizer(config, "g"),
         schedule=schedule,
-        hparams=hparams,
     )
+
+
+def _spread(prior):
+    """The prior, with the latents of a minibatch divided among the devices."""
+    return lambda key, n: parallel.spread(prior(key, n))
 
 
 def _scoring_each(game, pack):
@@ -175,25 +174,43 @@ def _scoring_each(game, pack):
     return game._replace(score=score)
 
 
-def _optimizer(config, player):
-    """numbers -> transformation for one player, and its numbers from the config.
+def numbers(config) -> dict:
+    """What is data in the program of an experiment, as `TrainState.hparams` has it.
 
-    Its numbers are data; flags, names and what is an integer by default shape the
-    program.
+    The decay of G's average, and of each player what its optimizer and constraint are
+    given: a number is data, unless it is an integer by default; flags and names shape
+    the program, and so does every other field of a config.
     """
-    spec, constraint = config[f"{player}_optimizer"], config[f"{player}_constraint"]
-    arguments = _arguments(spec)
+    return {
+        "ema_decay": config.ema_decay,
+        **{
+            player: {
+                **_optimizer_numbers(config, player),
+                "constraint": _arguments(config[f"{player}_constraint"]),
+            }
+            for player in ("d", "g")
+        },
+    }
+
+
+def _optimizer_numbers(config, player):
+    spec = config[f"{player}_optimizer"]
     accepted = keywords(resolve(f"{player}_optimizer", spec.name))
-    numbers = {
+    return {
         key: float(value)
-        for key, value in arguments.items()
+        for key, value in _arguments(spec).items()
         if type(value) in (int, float) and type(accepted[key].default) is not int
     }
-    structure = {key: v for key, v in arguments.items() if key not in numbers}
-    limit = resolve(f"{player}_constraint", constraint.name)
+
+
+def _optimizer(config, player):
+    """numbers -> transformation for one player."""
+    spec = config[f"{player}_optimizer"]
+    data = _optimizer_numbers(config, player)
+    structure = {k: value for k, value in _arguments(spec).items() if k not in data}
+    limit = resolve(f"{player}_constraint", config[f"{player}_constraint"].name)
     tx = optimizer(spec.name, structure, limit)
-    numbers["constraint"] = _arguments(constraint)
-    return (lambda numbers: tx(numbers[player])), numbers
+    return lambda numbers: tx(numbers[player])
 
 
 def initial_state(config, built: Built, shape) -> TrainState:
@@ -204,13 +221,15 @@ def initial_state(config, built: Built, shape) -> TrainState:
         built.game,
         built.d_tx,
         built.g_tx,
-        built.hparams,
+        numbers(config),
         state_key,
         batch,
         ema=config.ema_decay > 0,
     )
 
 
-def loop_key(config) -> jax.Array:
-    """The key of everything random in a run outside of its training step."""
-    return jax.random.split(jax.random.key(config.seed))[1]
+def loop_keys(config) -> dict[str, jax.Array]:
+    """The keys of what is random in a run outside of its training step."""
+    _, key = jax.random.split(jax.random.key(config.seed))
+    names = "views", "samples", "held_out"
+    return dict(zip(names, jax.random.split(key, len(names)), strict=True))

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from gan_jax import parallel
 from gan_jax.errors import UsageError
 
 _KEEP = 3
@@ -30,9 +31,11 @@ class Checkpoints:
     """
 
     def __init__(self, root: Path, step: int):
-        for saved in saved_steps(root):
-            if saved > step:
-                _move_away(root, saved)
+        if parallel.is_chief():
+            for saved in saved_steps(root):
+                if saved > step:
+                    _move_away(root, saved)
+        parallel.wait_for_all("no damaged checkpoint is left")
         self._latest = max(saved_steps(root), default=None)
         self._orbax = ocp.training.Checkpointer(
             str(root.absolute()),
@@ -91,20 +94,27 @@ def _move_away(root: Path, step: int) -> None:
     (root / str(step)).rename(target)
 
 
-def restore(root: Path, like, step: int | None = None):
+def restore(root: Path, like, step: int | None = None, mesh=None):
     """The state saved at `step`, or the newest one that is whole.
 
-    like: a state, or its shapes as `jax.eval_shape` gives them. The state is put on the
-    default device, whatever devices it was saved from. Damaged checkpoints are passed
+    like: a state, or its shapes as `jax.eval_shape` gives them
+    mesh: the devices to put it on; None for the default one. It does not matter which
+          devices it was saved from
+
+    Damaged checkpoints are passed
     over with a line on stderr. Raises UsageError where none is left.
     """
     steps = saved_steps(root)
     if step is not None and step not in steps:
         found = ", ".join(map(str, steps)) or "none"
         raise UsageError(f"no checkpoint of step {step} in {root}; there are: {found}")
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    place = (
+        jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        if mesh is None
+        else jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    )
     like = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), like
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), like
     )
     for candidate in [step] if step is not None else reversed(steps):
         try:

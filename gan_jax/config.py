@@ -5,6 +5,7 @@ An entry of a config is a name and the keywords of the function that the name st
 signature. All else is a plain field of `experiments/default.py`.
 """
 
+import contextlib
 import importlib.util
 import json
 import re
@@ -27,6 +28,9 @@ FREE_FIELDS = (
     "sample_every",
     "checkpoint_every",
     "steps_per_dispatch",
+    "devices",
+    "data.stream",
+    "data.workers",
     "evaluate_every",
     "evaluate_metrics",
     "evaluate_samples",
@@ -36,6 +40,7 @@ FREE_FIELDS = (
 # fields that younger versions brought, with what older ones did
 _LATER = {
     "best": "none",
+    "devices": 0,
     "dtype": "float32",
     "evaluate_every": 0,
     "evaluate_metrics": (),
@@ -58,29 +63,42 @@ def find_experiment(path: str) -> Path:
     given = Path(path).expanduser()
     if given.is_file():
         return given.resolve()
-    own = experiments_dir() / given.name
-    if given.parent in (Path(), Path("experiments")) and own.is_file():
-        return own
-    names = [f"experiments/{file.name}" for file in experiments_dir().glob("[a-z]*.py")]
+    own = {
+        Path("experiments", file.relative_to(experiments_dir())): file
+        for file in experiments_dir().rglob("[a-z]*.py")
+    }
+    for name, file in own.items():  # ablations/priors.py and priors.py will do as well
+        if given.parts == name.parts[-len(given.parts) :]:
+            return file
+    names = [name.as_posix() for name in own]
     raise UsageError(f"no config file {path!r}; {build.nearest(path, names)}")
 
 
-def load_experiment(path: str):
-    """The config of an experiment, locked, and the docstring of its file.
+def load_module(path: str) -> types.ModuleType:
+    """The module of an experiment's file, run anew.
 
     The file may say ``from . import default`` wherever it lies: it is loaded as part of
-    a package that holds its own directory and the project's experiments.
+    a package that holds its own directory and the project's experiments. So is the
+    package above, of ``from .. import default``, with the directory above.
     """
     file = find_experiment(path)
-    package = types.ModuleType("_experiments_" + re.sub(r"\W", "_", str(file.parent)))
-    package.__path__ = [str(file.parent), str(experiments_dir())]
-    sys.modules.setdefault(package.__name__, package)
-    spec = importlib.util.spec_from_file_location(
-        f"{package.__name__}.{file.stem}", file
-    )
+    above = "_experiments_" + re.sub(r"\W", "_", str(file.parent))
+    folders = {above: file.parent.parent, f"{above}.here": file.parent}
+    for name, folder in folders.items():
+        package = types.ModuleType(name)
+        package.__path__ = [str(folder), str(experiments_dir())]
+        sys.modules.setdefault(name, package)
+    spec = importlib.util.spec_from_file_location(f"{above}.here.{file.stem}", file)
     module = importlib.util.module_from_spec(spec)
-    try:
+    with in_file(path):
         spec.loader.exec_module(module)
+    return module
+
+
+def load_experiment(path: str):
+    """The config of an experiment, locked, and the docstring of its file."""
+    module = load_module(path)
+    with in_file(path):
         get_config = getattr(module, "get_config", None)
         if get_config is None:
             raise UsageError(f"config file {path} defines no get_config()")
@@ -90,12 +108,19 @@ def load_experiment(path: str):
                 f"config file {path}: get_config() must return a ConfigDict"
             )
         config = from_json(to_json(config))  # as it will be read from its record
+    return config, module.__doc__ or ""
+
+
+@contextlib.contextmanager
+def in_file(path: str):
+    """Whatever a user's file raises is the user's to mend: a UsageError names it."""
+    try:
+        yield
     except UsageError:
         raise
-    except Exception as error:  # whatever the user's file raises is the user's to mend
+    except Exception as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise UsageError(f"config file {path}: {what}") from error
-    return config, module.__doc__ or ""
 
 
 def override(config, changes: list[tuple[str, str]]) -> None:

@@ -1,7 +1,7 @@
-"""Training steps as compiled programs: what is sent to the device at a time.
+"""Training steps as compiled programs: what is sent to the devices at a time.
 
-The one place that knows which backend wants what. The whole data set lies on the
-device; only the numbers of the examples travel.
+The one place that knows which backend wants what. A data set that fits lies on the
+devices; only the numbers of the examples travel.
 """
 
 import functools
@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.data.stream import minibatch_indices
+from gan_jax import parallel
+from gan_jax.data.stream import Records
 from gan_jax.errors import UsageError
 from gan_jax.train_step import make_train_step, make_turns, turn_keys
 
@@ -30,13 +31,14 @@ _CPU_OPTIONS = {
 
 
 class Dispatch(NamedTuple):
-    """run:      (state, start, stop) -> (state, metrics): the steps after `start` up to
-              `stop`, on their minibatches; takes over the buffers of `state`. Leaves of
-              `metrics` are scalars, or arrays that begin with one value a step; the
-              losses come with every step, all metrics with those that are logged.
+    """run:      (state, feed, start, stop) -> (state, metrics): the steps after `start`
+              up to `stop`, on the minibatches of the feed; takes over the buffers of
+              `state`. Leaves of `metrics` are scalars, or arrays that begin with one
+              value a step; the losses come with every step, all metrics with those that
+              are logged.
     most:     steps that one call may take
-    programs: (state) -> [(program, arguments, times)], what one step runs: functions
-              made by `jax.jit`, and how often each is called
+    programs: (state, feed) -> [(program, arguments, times)], what one step runs:
+              functions made by `jax.jit`, and how often each is called
     """
 
     run: Callable
@@ -44,69 +46,114 @@ class Dispatch(NamedTuple):
     programs: Callable
 
 
-def make_dispatch(config, built, dataset, key) -> Dispatch:
-    """The training steps of an experiment; `key` is that of the views of its data."""
-    k, n, size = config.d_steps, config.batch_size, dataset.size
+def make_dispatch(config, built, dataset, mesh, population=False) -> Dispatch:
+    """The training steps of an experiment on the devices of `mesh`.
+
+    population: whether leaves of the state, of the feed's indices and key, and of the
+                metrics begin with an axis of members, which train side by side; one
+                whose loss is no longer finite stays as it was before that step
+    """
+    k = config.d_steps
     parts = built.game, built.d_tx, built.g_tx, built.schedule
-    arrays = jax.device_put(dataset.arrays)
 
-    def indices(step, count=1):
-        return minibatch_indices(config.seed, step * k, count * k, n, size)
-
-    def batch_of(arrays, indices, step, j):
+    def batch_of(arrays, indices, key, step, j):
         view_key = jax.random.fold_in(jax.random.fold_in(key, step), j)
-        return dataset.view(arrays, indices, view_key)
+        if indices is None:  # the examples themselves
+            arrays = jax.tree.map(lambda leaf: leaf[j], arrays)
+        else:
+            indices = indices[j]
+        return parallel.spread(dataset.view(arrays, indices, view_key))
+
+    def lift(program, *in_axes):
+        if not population:
+            return program
+        return jax.vmap(program, in_axes, spmd_axis_name="member")
 
     if k > _MAX_UNROLLED:
         turns = make_turns(*parts)
-        return _by_turns(*turns, batch_of, arrays, indices, k, config.g_steps)
+        if population:
+            turns = map(frozen_once_diverged, turns)
+        return _by_turns(*turns, batch_of, lift, mesh, k, config.g_steps)
 
     train_step = make_train_step(*parts, config.turns, config.g_steps)
 
-    def step(state, arrays, indices):
-        rows = [batch_of(arrays, indices[j], state.step, j) for j in range(k)]
+    def step(state, arrays, indices, key):
+        rows = [batch_of(arrays, indices, key, state.step, j) for j in range(k)]
         batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
-        return train_step(state, batch)
+        return parallel.replicated(train_step(state, batch))
 
-    most = _steps_per_dispatch(config)
+    if population:
+        step = frozen_once_diverged(step)
+    most = _steps_per_dispatch(config, isinstance(dataset.arrays, Records))
     if most == 1:
-        return _one_by_one(step, arrays, indices, config.log_every)
-    return _many(step, arrays, indices, k, most)
+        return _one_by_one(step, lift, mesh, config.log_every)
+    return _many(step, lift, mesh, k, most)
 
 
-def _steps_per_dispatch(config):
-    if config.steps_per_dispatch:
-        return config.steps_per_dispatch
+def _steps_per_dispatch(config, streams):
+    """How many steps one program takes; one, where their data are read meanwhile."""
+    if streams and config.steps_per_dispatch > 1:
+        raise UsageError(
+            f"config.steps_per_dispatch={config.steps_per_dispatch}, but data that are "
+            "read while it trains come step by step; leave it at 0"
+        )
+    if streams or config.steps_per_dispatch:
+        return config.steps_per_dispatch or 1
     # on CPU a loop inside of a program costs convolutions twenty times their time
     on_cpu = jax.default_backend() == "cpu"
     return 1 if on_cpu else min(config.log_every, _MOST_STEPS)
 
 
-def _one_by_one(step, arrays, indices, log_every):
+def frozen_once_diverged(step):
+    """A step that leaves the state as it was where a loss is not finite.
+
+    A member of a population cannot stop alone.
+    """
+
+    def guarded(state, *arguments):
+        moved, metrics = step(state, *arguments)
+        losses = [value for name, value in metrics.items() if "loss" in name]
+        finite = jnp.isfinite(jnp.stack(losses)).all()
+
+        def keep(new, old):
+            return new if new is old else jnp.where(finite, new, old)
+
+        return jax.tree.map(keep, moved, state), metrics
+
+    return guarded
+
+
+def _one_by_one(step, lift, mesh, log_every):
     """A program a step; one that leaves out what nobody reads between the logs.
 
     The norms of gradients and updates read all of them from memory once more, a tenth
     of the time of an MLP's step. Both programs give the same bits of the state.
     """
 
-    def losses_only(state, arrays, indices):
-        state, metrics = step(state, arrays, indices)
+    def losses_only(state, *arguments):
+        state, metrics = step(state, *arguments)
         return state, {name: x for name, x in metrics.items() if "loss" in name}
 
-    logged, between = compiled(step), compiled(losses_only)
+    in_axes = 0, None, 0, 0
+    logged = compiled(lift(step, *in_axes))
+    between = compiled(lift(losses_only, *in_axes))
 
-    def run(state, start, stop):
+    def run(state, feed, start, stop):
         program = logged if stop % log_every == 0 else between
-        return program(state, arrays, indices(start))
+        with parallel.within(mesh):
+            return program(state, *feed.fetch(start, 1), feed.key)
 
-    return Dispatch(run, 1, lambda state: [(between, (state, arrays, indices(0)), 1)])
+    def programs(state, feed):
+        return [(between, (state, *feed.fetch(0, 1), feed.key), 1)]
+
+    return Dispatch(run, 1, programs)
 
 
-def _many(step, arrays, indices, k, most):
+def _many(step, lift, mesh, k, most):
     """A program for any number of steps up to `most`: the same bits however cut."""
 
-    def steps(state, arrays, indices, count):
-        first = state, arrays, indices[:k]
+    def steps(state, arrays, indices, key, count):
+        first = state, arrays, indices[:k], key
         if _loops_slowly(step, *first):
             raise UsageError(
                 f"config.steps_per_dispatch={most}, but a CPU runs convolutions in a "
@@ -118,49 +165,66 @@ def _many(step, arrays, indices, k, most):
         def body(i, carry):
             state, metrics = carry
             rows = jax.lax.dynamic_slice_in_dim(indices, i * k, k)
-            state, row = step(state, arrays, rows)
+            state, row = step(state, arrays, rows, key)
             return state, jax.tree.map(lambda all, x: all.at[i].set(x), metrics, row)
 
         return jax.lax.fori_loop(0, count, body, (state, empty))
 
-    program = compiled(steps)
+    program = compiled(lift(steps, 0, None, 0, 0, None))
 
-    def run(state, start, stop):
-        rows = indices(start, stop - start)
-        rows = np.pad(rows, ((0, most * k - len(rows)), (0, 0)))
-        return program(state, arrays, rows, stop - start)
+    def run(state, feed, start, stop):
+        arrays, indices = feed.fetch(start, stop - start)
+        missing = most * k - indices.shape[-2]
+        padding = [(0, 0)] * (indices.ndim - 2) + [(0, missing), (0, 0)]
+        rows = np.pad(indices, padding)
+        with parallel.within(mesh):
+            return program(state, arrays, rows, feed.key, stop - start)
 
-    one = compiled(step)
-    return Dispatch(run, most, lambda state: [(one, (state, arrays, indices(0)), 1)])
+    one = compiled(lift(step, 0, None, 0, 0))
+    return Dispatch(
+        run, most, lambda state, feed: [(one, (state, *feed.fetch(0, 1), feed.key), 1)]
+    )
 
 
 def _loops_slowly(step, *arguments):
     on_cpu = jax.default_backend() == "cpu"
-    return on_cpu and "conv_general_dilated" in str(jax.make_jaxpr(step)(*arguments))
+    return on_cpu and has_convolutions(step, *arguments)
 
 
-def _by_turns(d_turn, g_turn, batch_of, arrays, indices, k, g_steps):
+def has_convolutions(step, *arguments) -> bool:
+    """Whether a function of such arguments convolves anything."""
+    return "conv_general_dilated" in str(jax.make_jaxpr(step)(*arguments))
+
+
+def _by_turns(d_turn, g_turn, batch_of, lift, mesh, k, g_steps):
     """A program for each player's update, called k and g_steps times a step."""
 
     def program(turn):
-        def on_minibatch(state, arrays, indices, key, j):
-            return turn(state, batch_of(arrays, indices, state.step, j), key)
+        def on_minibatch(state, arrays, indices, key, turn_key, j):
+            batch = batch_of(arrays, indices, key, state.step, j)
+            return parallel.replicated(turn(state, batch, turn_key))
 
-        return compiled(on_minibatch)
+        return compiled(lift(on_minibatch, 0, None, 0, 0, 0, None))
 
     d_program, g_program = program(d_turn), program(g_turn)
+    keys_of = lift(lambda state: turn_keys(state, k + g_steps), 0)
 
-    def run(state, start, stop):
-        rows = indices(start)
-        keys = turn_keys(state, k + g_steps)
-        for j in range(k):
-            state, d_metrics = d_program(state, arrays, rows[j], keys[j], j)
-        for j in range(k, k + g_steps):
-            state, g_metrics = g_program(state, arrays, rows[-1], keys[j], k - 1)
-        return state.replace(step=state.step + 1), d_metrics | g_metrics
+    def run(state, feed, start, stop):
+        arrays, rows = feed.fetch(start, 1)
+        with parallel.within(mesh):
+            keys = keys_of(state)
+            for j in range(k):
+                arguments = arrays, rows, feed.key, keys[..., j], j
+                state, d_metrics = d_program(state, *arguments)
+            for j in range(k, k + g_steps):
+                arguments = arrays, rows, feed.key, keys[..., j], k - 1
+                state, g_metrics = g_program(state, *arguments)
+            state = state.replace(step=state.step + 1)
+        return state, d_metrics | g_metrics
 
-    def programs(state):
-        arguments = (state, arrays, indices(0)[0], state.key, 0)
+    def programs(state, feed):
+        arrays, rows = feed.fetch(0, 1)
+        arguments = state, arrays, rows, feed.key, state.key, 0
         return [(d_program, arguments, k), (g_program, arguments, g_steps)]
 
     return Dispatch(run, 1, programs)

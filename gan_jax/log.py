@@ -11,15 +11,19 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from gan_jax import pictures
+from gan_jax import parallel, pictures
 
 _SECONDS_BETWEEN_LINES = 5.0
 _SHOWN = {"d_loss": "D loss", "g_loss": "G loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
 
 
 def say(line: str) -> None:
-    """A line for the person who watches; files and pipes on stdout stay clean."""
-    tqdm.write(line, file=sys.stderr)
+    """A line for the person who watches; files and pipes on stdout stay clean.
+
+    Of a job on several hosts one process speaks.
+    """
+    if parallel.is_chief():
+        tqdm.write(line, file=sys.stderr)
 
 
 class MetricLog:

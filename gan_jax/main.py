@@ -1,8 +1,10 @@
 """Trains one experiment: python -m gan_jax.main --config=experiments/digits.py
 
-The same command again goes on from the newest checkpoint.
+The same command again goes on from the newest checkpoint. On several hosts it is
+started once on each, with --multihost and a work directory that all of them see.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,8 +15,9 @@ import jax
 from absl import flags
 
 import gan_jax
-from gan_jax import cli
+from gan_jax import cli, parallel
 from gan_jax.config import fields, load_experiment, override, to_json
+from gan_jax.errors import UsageError
 from gan_jax.log import say
 from gan_jax.process import prepare_process
 from gan_jax.validation import validate
@@ -36,6 +39,7 @@ def main(arguments: list[str]) -> None:
     flags.DEFINE_bool(
         "print_config", False, "print the resolved config as JSON", flag_values=values
     )
+    _define_multihost_flags(values)
     rest, changes = cli.split_off_changes(arguments)
     cli.parse(values, rest)
     config, doc = load_experiment(values.config)
@@ -51,16 +55,63 @@ def main(arguments: list[str]) -> None:
         print(json.dumps(to_json(config), indent=2))
         return
     prepare_process()
-    devices = jax.devices()
-    say(
-        f"gan_jax {gan_jax.__version__}, jax {jax.__version__}, "
-        f"{len(devices)} x {devices[0].device_kind}"
-    )
-    if advice := _unseen_accelerator(devices[0].platform):
-        say(advice)
     name = Path(values.config).stem
     workdir = Path(values.workdir or f"runs/{name}").expanduser()
-    gan_jax.train(config, workdir, experiment=name)
+    with _job(values):
+        devices = jax.devices()
+        say(
+            f"gan_jax {gan_jax.__version__}, jax {jax.__version__}, "
+            f"{len(devices)} x {devices[0].device_kind}"
+        )
+        if advice := _unseen_accelerator(devices[0].platform):
+            say(advice)
+        gan_jax.train(config, workdir, experiment=name)
+
+
+def _define_multihost_flags(values):
+    flags.DEFINE_bool(
+        "multihost",
+        False,
+        "be one process of a job on several hosts; under SLURM, Open MPI, Kubernetes "
+        "and on Cloud TPUs that is all, elsewhere say who is who by --coordinator, "
+        "--num_processes and --process_id",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "coordinator", None, "HOST:PORT of process 0", flag_values=values
+    )
+    flags.DEFINE_integer(
+        "num_processes", None, "how many there are", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "process_id",
+        None,
+        "which one this is, from 0",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "multihost_timeout",
+        300,
+        "seconds to wait for the other processes at the start",
+        lower_bound=1,
+        flag_values=values,
+    )
+
+
+def _job(values):
+    """The job of several hosts that the flags speak of, as a context."""
+    explicit = ["coordinator", "num_processes", "process_id"]
+    given = [name for name in explicit if values[name].value is not None]
+    if given and not values.multihost:
+        raise UsageError(f"--{given[0]} goes with --multihost")
+    if given and given != explicit:
+        absent = [f"--{name}" for name in explicit if name not in given]
+        raise UsageError(f"--{given[0]} needs {' and '.join(absent)} beside it")
+    if not values.multihost:
+        return contextlib.nullcontext()
+    arguments = [values[name].value for name in explicit]
+    return parallel.job(*arguments, timeout=values.multihost_timeout)
 
 
 def _unseen_accelerator(platform):

@@ -3,20 +3,26 @@
 import signal
 import threading
 
+import jax
+from jax.experimental import multihost_utils
+
 
 class Signals:
-    """While entered, `received` is the number of the first signal, or None.
+    """While entered, `received(step)` is the number of the first signal, or None.
 
     A second one raises KeyboardInterrupt at once. Outside of the main thread, where
-    Python allows no handlers, signals keep their usual meaning.
+    Python allows no handlers, signals keep their usual meaning. In a job of several
+    hosts JAX listens for SIGTERM, and all processes are told of it after the same step.
     """
 
     def __init__(self):
-        self.received: int | None = None
+        self._first: int | None = None
+        self._shared = jax.process_count() > 1
 
     def __enter__(self):
         self._previous = {}
-        if threading.current_thread() is threading.main_thread():
+        on_main_thread = threading.current_thread() is threading.main_thread()
+        if on_main_thread and not self._shared:
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous[number] = signal.signal(number, self._handle)
         return self
@@ -25,7 +31,13 @@ class Signals:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
+    def received(self, step: int) -> int | None:
+        """The signal that came, asked for after `step`."""
+        if self._shared and multihost_utils.reached_preemption_sync_point(step):
+            return signal.SIGTERM
+        return self._first
+
     def _handle(self, number, frame):
-        if self.received is not None:
+        if self._first is not None:
             raise KeyboardInterrupt
-        self.received = number
+        self._first = number

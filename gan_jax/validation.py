@@ -25,6 +25,7 @@ _COUNTS = (
 FIELDS = dict.fromkeys(_COUNTS, int) | {
     "seed": int,
     "steps_per_dispatch": int,
+    "devices": int,
     "evaluate_every": int,
     "evaluate_metrics": tuple[str, ...],
     "evaluate_samples": int,
@@ -51,6 +52,7 @@ def _between(low, high):
 RANGES = dict.fromkeys(_COUNTS, _AT_LEAST_ONE) | {
     "seed": (lambda x: 0 <= x < 2**32, "must be in [0, 2^32)"),
     "steps_per_dispatch": _NOT_NEGATIVE,
+    "devices": _NOT_NEGATIVE,
     "evaluate_every": _NOT_NEGATIVE,
     "evaluate_samples": _NOT_NEGATIVE,
     "sample_grid": (
@@ -76,6 +78,7 @@ RANGES = dict.fromkeys(_COUNTS, _AT_LEAST_ONE) | {
     # data, scalings, priors
     "channels": (lambda x: np.min(x) >= 1, "must be at least 1"),
     "size": _between(1, 10**7),
+    "workers": _between(0, 256),
     "modes": _between(1, 10**4),
     "radius": _LENGTH,
     "side": _between(1, 100),

@@ -70,10 +70,15 @@ def small():
     return SMALL
 
 
+# Simulated devices take turns on the cores and wait for each other: only tests that are
+# about several devices ask for them.
+ONE_DEVICE = "--config.devices=1"
+
+
 @pytest.fixture
 def gan(capsys):
-    """python -m gan_jax.main, in this process."""
-    return lambda *arguments: _call(main.main, arguments, capsys)
+    """python -m gan_jax.main, in this process, on one device unless told otherwise."""
+    return lambda *arguments: _call(main.main, (ONE_DEVICE, *arguments), capsys)
 
 
 @pytest.fixture
@@ -92,7 +97,8 @@ def _call(command, arguments, capsys):
 def start(tmp_path):
     """Starts python with these arguments; what is still running is killed at the end.
 
-    (arguments, cwd, environment) -> the process; `finish` waits for it.
+    (arguments, cwd, environment) -> the process, with one device unless XLA_FLAGS says
+    otherwise; `finish` waits for it.
     """
     processes = []
 
@@ -100,7 +106,7 @@ def start(tmp_path):
         process = subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             cwd=cwd,
-            env=os.environ | environment,
+            env=os.environ | {"XLA_FLAGS": ""} | environment,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -140,7 +146,7 @@ def digits_run(tmp_path_factory):
         "--config.sample_every=20",
         "--config.ema_decay=0.9",
     )
-    assert cli.run(main.main, [*SMALL, *flags]) == 0
+    assert cli.run(main.main, [ONE_DEVICE, *SMALL, *flags]) == 0
     return workdir
 
 

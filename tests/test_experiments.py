@@ -7,7 +7,10 @@ from PIL import Image
 import gan_jax
 from gan_jax.config import experiments_dir, fields, load_experiment
 
-EXPERIMENTS = sorted(file.stem for file in experiments_dir().glob("[a-z]*.py"))
+EXPERIMENTS = sorted(
+    file.relative_to(experiments_dir()).with_suffix("").as_posix()
+    for file in experiments_dir().rglob("[a-z]*.py")
+)
 MNIST, CIFAR, STACKED = (28, 28, 1), (32, 32, 3), (28, 28, 3)
 
 DENSE = "--config.generator.widths=16,16", "--config.discriminator.units=4"
@@ -37,6 +40,11 @@ SHRUNK = {
     "stacked_mnist": (STACKED, DCGAN),
     "stacked_mnist_small": (STACKED, ()),
     "own_images": (None, (*DCGAN, "--config.data.size=16")),
+    "ablations/d_steps": (MNIST, DENSE),
+    "ablations/losses_ring": (None, ()),
+    "ablations/mnist_losses": (MNIST, DCGAN),
+    "ablations/priors_mnist": (MNIST, DCGAN),
+    "ablations/dcgan_guidelines": (CIFAR, DCGAN),
 }
 BRIEF = (
     "--config.steps=2",
@@ -85,7 +93,7 @@ def test_an_experiment_takes_two_steps(gan, tmp_path, name):
     assert metrics["step"].tolist() == [1, 2]
     judged = "validation_split" in run.config.data
     assert ("validation_d_loss" in metrics) == judged
-    shapes = dict.fromkeys(("toy2d", "ring", "grid"), (2,))
+    shapes = dict.fromkeys(("toy2d", "ring", "grid", "ablations/losses_ring"), (2,))
     shapes["gaussian_1d"] = (1,)
     shapes["own_images"] = (16, 16, 3)
     expected = shapes.get(name, shape or (8, 8, 1))
@@ -272,7 +280,8 @@ def test_mnist_lsgan_and_its_cross_entropy_twin_differ_in_the_loss_alone():
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_s_docstring_tells_its_command(name):
     doc = load_experiment(f"{name}.py")[1]
-    command = f"python -m gan_jax.main --config=experiments/{name}.py"
+    module = "sweep" if name.startswith("ablations/") else "main"
+    command = f"python -m gan_jax.{module} --config=experiments/{name}.py"
     bare = "python -m gan_jax.main\n"
     if name != "default":  # what the others start from
         assert command in doc or (name == "digits" and bare in doc)

@@ -376,8 +376,8 @@ def test_a_run_that_diverges_later_names_the_last_good_checkpoint(
     def poisoned(*arguments):
         inner = original(*arguments)
 
-        def run(state, start, stop):
-            state, metrics = inner.run(state, start, stop)
+        def run(state, feed, start, stop):
+            state, metrics = inner.run(state, feed, start, stop)
             bad = metrics | {"g_loss": metrics["g_loss"] * np.inf}
             return state, bad if stop == 14 else metrics
 
@@ -399,8 +399,8 @@ def test_a_parameter_that_is_not_finite_is_never_saved(gan, flags, copy, monkeyp
     def poisoned(*arguments):
         inner = original(*arguments)
 
-        def run(state, start, stop):
-            state, metrics = inner.run(state, start, stop)
+        def run(state, feed, start, stop):
+            state, metrics = inner.run(state, feed, start, stop)
             if stop < 16:
                 return state, metrics
             params = jax.tree.map(lambda x: x * np.nan, state.g.params)

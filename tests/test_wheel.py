@@ -39,14 +39,16 @@ def test_the_wheel_carries_the_experiments_and_trains_on_its_own(
     installed, tmp_path, start, finish
 ):
     def names(folder):
-        return {path.name for path in folder.glob("*.py")}
+        return {path.relative_to(folder) for path in folder.rglob("*.py")}
 
     assert names(installed / "gan_jax" / "experiments") == names(experiments_dir())
-    assert {"main.py", "sample.py", "train.py"} <= names(installed / "gan_jax")
+    files = {path.name for path in (installed / "gan_jax").glob("*.py")}
+    assert {"main.py", "sample.py", "train.py"} <= files
     weights = installed / "gan_jax" / "metrics" / "weights"
     files = {path.name for path in weights.iterdir()}
     assert files == {"mnist.npz", "cifar10.npz"}
-    assert not list(installed.glob("*/__pycache__"))
+    assert (installed / "gan_jax" / "sweep" / "report.html").is_file()
+    assert not list(installed.rglob("__pycache__"))
     empty = tmp_path / "empty"
     empty.mkdir()
     where = "import gan_jax; print(gan_jax.__file__)"

@@ -1,6 +1,6 @@
 """A data source made ready for training: kept whole, viewed a minibatch at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -8,17 +8,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.data.scaling import Scaling
-from gan_jax.data.source import Source
+from gan_jax.data.source import Source, parts
+from gan_jax.data.stream import Column
 from gan_jax.errors import UsageError
 
 
 class Dataset(NamedTuple):
-    """arrays:     dict of the whole set on the host, examples as stored under "x"
+    """arrays:     dict of the whole set on the host, examples as stored under "x"; or
+                `Records`, likewise a mapping, where they stay on disk
     size:       number of examples
     view:       (arrays, indices, key) -> batch, what the networks see; pure, for use
                 inside a jitted step. Leaves of the batch have the shape of `indices`
                 followed by that of one example. A source that draws its examples
-                anew only counts the indices.
+                anew only counts the indices. With None for indices the arrays are
+                the minibatch itself, and the batch is the same: nothing is gathered,
+                which would be an exchange between devices that share the minibatch.
     to_uint8:   what the networks see -> pictures (vectors come back as stored)
     info:       what a trained run needs to be loaded without the data, as JSON values:
                 shape, size, classes, fitted (see `scaling`), modes (the fields of
@@ -27,7 +31,7 @@ class Dataset(NamedTuple):
     validation: like `arrays`, the held-out examples; None without any
     """
 
-    arrays: dict[str, np.ndarray]
+    arrays: Mapping
     size: int
     view: Callable
     to_uint8: Callable
@@ -70,11 +74,11 @@ def make_dataset(
         return {name: leaf[indices] for name, leaf in arrays.items()}
 
     def view(arrays, indices, key):
-        batch = examples(arrays, indices, key)
+        batch = arrays if indices is None else examples(arrays, indices, key)
         x = batch["x"]
         flip_key, noise_key = jax.random.split(key)
         if options.flip:
-            mirrored = jax.random.bernoulli(flip_key, shape=indices.shape)
+            mirrored = jax.random.bernoulli(flip_key, shape=x.shape[:-3])
             x = jnp.where(mirrored[..., None, None, None], x[..., ::-1, :], x)
         if options.dequantize:
             x = x + jax.random.uniform(noise_key, x.shape, minval=-0.5, maxval=0.5)
@@ -93,12 +97,18 @@ def make_dataset(
             "modes": _json(source.modes),
         },
         mean=lambda: _mean(source.x, scaling, fitted),
-        validation=None if validation is None else _arrays(validation),
+        validation=None if validation is None else _in_memory(_arrays(validation)),
     )
 
 
 def _arrays(source):
+    if isinstance(source.x, Column):
+        return source.x.records
     return {"x": source.x} if source.y is None else {"x": source.x, "y": source.y}
+
+
+def _in_memory(arrays):
+    return {name: np.asarray(leaf) for name, leaf in arrays.items()}
 
 
 def _json(modes):
@@ -109,6 +119,6 @@ def _json(modes):
 
 
 def _mean(x, scaling, fitted):
-    parts = np.array_split(x, -(-len(x) // 1000))
-    total = sum(np.asarray(scaling.apply(part, fitted)).sum(axis=0) for part in parts)
+    scaled = (np.asarray(scaling.apply(part, fitted)) for part in parts(x))
+    total = sum(part.sum(axis=0, dtype=np.float64) for part in scaled)
     return (total / len(x)).astype(np.float32)

@@ -11,13 +11,15 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.data.source import parts
 from gan_jax.errors import UsageError
 
 
 class Scaling(NamedTuple):
     """A map and its way back; `fitted` is what both must know of the training examples.
 
-    fit:    stored x [n, *shape] (numpy) -> fitted, a dict of plain numbers and lists
+    fit:    stored x [n, *shape] (numpy, or a column of records) -> fitted, a dict of
+            plain numbers and lists
     apply:  (stored x [..., *shape], fitted) -> float32, the same shape (jax)
     invert: (float32 [..., *shape], fitted) -> uint8 images, or vectors as stored
     """
@@ -103,8 +105,7 @@ def gcn(*, norm: float = 55.0) -> Scaling:
         if x.dtype != np.uint8:
             raise UsageError("scaling gcn is for images; vectors take symmetric")
         # in parts: the whole of CIFAR-10 in float32 would be 600 MB
-        parts = np.array_split(x, -(-len(x) // 1000))
-        return {"max": max(float(np.abs(normalise(part)).max()) for part in parts)}
+        return {"max": max(float(np.abs(normalise(part)).max()) for part in parts(x))}
 
     return Scaling(
         fit=fit,

@@ -1,12 +1,15 @@
 """What a data source delivers, and the part of it that a split names."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from gan_jax.data.stream import Column
 from gan_jax.errors import UsageError, did_you_mean
+
+_PART_BYTES = 2**24
 
 
 class Modes(NamedTuple):
@@ -25,7 +28,8 @@ class Modes(NamedTuple):
 class Source(NamedTuple):
     """Examples as they are stored, on the host, before any scaling.
 
-    x:       uint8 images [n, height, width, channels], or float32 vectors [n, d]
+    x:       uint8 images [n, height, width, channels], or float32 vectors [n, d];
+             arrays, or columns of `stream.Records` for what stays on disk
     y:       int32 labels [n], or None where there are none
     classes: the labels' names, classes[y[i]]; empty without labels
     fresh:   (arrays, key, shape) -> examples [*shape, ...] as stored, drawn anew for
@@ -34,11 +38,18 @@ class Source(NamedTuple):
     modes:   of examples that are drawn from known modes, else None
     """
 
-    x: np.ndarray
-    y: np.ndarray | None = None
+    x: np.ndarray | Column
+    y: np.ndarray | Column | None = None
     classes: tuple[str, ...] = ()
     fresh: Callable | None = None
     modes: Modes | None = None
+
+
+def parts(x: np.ndarray | Column) -> Iterator[np.ndarray]:
+    """All of x [n, ...] in slices of 16 MiB, in order; a column reads one at a time."""
+    one = x.dtype.itemsize * int(np.prod(x.shape[1:]))
+    size = max(1, _PART_BYTES // one)
+    return (x[start : start + size] for start in range(0, len(x), size))
 
 
 def hint(name: str, known: Iterable[str]) -> str:

@@ -5,17 +5,19 @@ set has to be prepared before. Neither TensorFlow nor TFDS is imported by this m
 for a set that is in the cache (`gan_jax.data.cache`).
 """
 
-import io
+import dataclasses
 import json
+import math
 import os
 import re
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from gan_jax.data.cache import cached
 from gan_jax.data.source import Source, hint, select, split_name, split_range
+from gan_jax.data.stream import Records
+from gan_jax.data.tfds_split import open_split
 from gan_jax.errors import UsageError
 
 AUTOMATIC = ("mnist", "fashion_mnist", "cifar10")
@@ -28,19 +30,33 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 def load(
-    *, builder: str = "mnist", split: str = "train", classes: tuple[str, ...] = ()
+    *,
+    builder: str = "mnist",
+    split: str = "train",
+    classes: tuple[str, ...] = (),
+    stream: bool = False,
+    workers: int = 0,
 ) -> Source:
     """The images of a TFDS data set, [n, height, width, channels], and their labels.
 
     `builder` is a name, name/configuration or name:version. `classes` keeps those of
     the split's examples alone, with labels in the given order. The TFDS directory is
     $TFDS_DATA_DIR, or ~/tensorflow_datasets.
+
+    stream:  the images stay on disk and are read while a run trains, for sets larger
+             than memory; it sees the same minibatches. All labels are read at the start
+             where `classes` asks for some, and kept in the cache
+    workers: processes that decode the images of a stream; 0: threads of this one do
     """
     folder = _find(builder)
     splits = _splits(folder)
     name = split_name(split, splits)
     examples, size = splits[name]
     chosen = split_range(split, examples)  # refuses a wrong range before decoding
+    if stream:
+        return _stream(folder, name, chosen, classes, workers, builder)
+    if workers:
+        raise UsageError(f"data.workers={workers} needs data.stream=true")
     if size > CACHE_LIMIT:
         source = _read(folder, name, chosen)
     else:
@@ -151,79 +167,91 @@ def _how_to_prepare(name: str, builder: str) -> str:
 
 def _read(folder: Path, name: str, chosen: slice = slice(None)) -> Source:
     """Decodes the examples `chosen` of one split."""
-    import tensorflow_datasets as tfds
-
-    info = (builder := tfds.builder_from_directory(folder)).info
-    image, label = _features(info)
-    # Pillow decodes, since TFDS would import TensorFlow or OpenCV for it.
-    records = builder.as_data_source(name, decoders={image: tfds.decode.SkipDecoding()})
-    indices = range(len(records))[chosen]
-    shape, x = None, np.empty(0)
-    y = np.zeros(len(indices), np.int32)
-    for start in range(0, len(indices), 1000):
-        batch = records.__getitems__(indices[start : start + 1000])
-        for i, record in enumerate(batch, start):
-            picture = _decode(record[image])
-            if shape is None:
-                shape = picture.shape
-                x = np.empty((len(indices), *shape), np.uint8)
-            if picture.shape != shape:
-                raise UsageError(
-                    f"the images of {info.name} differ in shape ({list(shape)}, "
-                    f"{list(picture.shape)}); save them to files and use the folder "
-                    "source, whose `size` makes them alike"
-                )
-            x[i] = picture
-            y[i] = record[label] if label else 0
-    if label is None or y.min() < 0:  # TFDS marks what has no label with -1
-        return Source(x)
-    return Source(x, y, tuple(info.features[label].names))
-
-
-def _features(info) -> tuple[str, str | None]:
-    """The names of the image and of the label, if there is one."""
-    import tensorflow_datasets as tfds
-
-    def named(kind):
-        return [
-            name for name, feature in info.features.items() if type(feature) is kind
-        ]
-
-    images, labels = named(tfds.features.Image), named(tfds.features.ClassLabel)
-    if len(images) != 1:
+    read, classes = open_split(folder, name)
+    rows = np.arange(len(read.stored))[chosen]
+    needed, memory = len(rows) * math.prod(read.shape), _memory()
+    if needed > memory:
         raise UsageError(
-            f"the examples of {info.name} hold {len(images)} images each "
-            f"(features: {', '.join(info.features)}); sets with one are accepted"
+            f"the images of {read.of} take {needed / 2**30:,.1f} GiB decoded, of the "
+            f"{memory / 2**30:,.1f} GiB of memory here; data.stream=true reads them "
+            "while it trains"
         )
-    if len(labels) > 1:  # such as CIFAR-100's superclasses
-        labels = [name for name in labels if name in (info.supervised_keys or ())]
-    return images[0], labels[0] if labels else None
+    x, y = np.empty((len(rows), *read.shape), np.uint8), np.empty(len(rows), np.int32)
+    for start in range(0, len(rows), 1000):
+        part = slice(start, start + 1000)
+        examples = read(rows[part], ("x", "y"))
+        x[part], y[part] = examples["x"], examples["y"]
+    if not classes or y.min() < 0:
+        return Source(x)
+    return Source(x, y, classes)
 
 
-def _decode(data: bytes) -> np.ndarray:
-    """An encoded image as uint8 [height, width, 1 or 3]."""
-    with Image.open(io.BytesIO(data)) as image:
-        if image.mode not in ("L", "RGB"):
-            image = image.convert("RGB")
-        pixels = np.asarray(image)
-    return pixels[..., None] if pixels.ndim == 2 else pixels
+def _memory() -> int:
+    """Bytes of memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _stream(folder, name, chosen, only, workers, builder) -> Source:
+    """The examples `chosen` of one split, which stay on disk."""
+    read, classes = open_split(folder, name)
+    rows = np.arange(len(read.stored), dtype=np.int32)[chosen]
+    fields = {"x": (read.shape, np.dtype(np.uint8))}
+    if classes and read(rows[:1], ("y",))["y"][0] < 0:
+        classes = ()  # the first tells of all
+    if only:
+        numbers = _numbers(classes, only, builder)
+        y = numbers[_labels(folder, name, read)[rows]]
+        rows, classes = rows[_some(y, only, builder)], only
+    else:
+        numbers = np.arange(len(classes), dtype=np.int32)
+    if classes:
+        fields["y"] = ((), np.dtype(np.int32))
+        read = dataclasses.replace(read, numbers=numbers)
+    records = Records(read, rows, fields, workers)
+    return Source(records["x"], records.get("y"), classes)
+
+
+def _labels(folder, name, read) -> np.ndarray:
+    """The labels of a whole split, read without decoding images, once."""
+
+    def build():
+        rows = np.arange(len(read.stored))
+        starts = range(0, len(rows), 1000)
+        found = [read(rows[i : i + 1000], ("y",))["y"] for i in starts]
+        return Source(np.concatenate(found))
+
+    key = f"{folder.parent.name}-{folder.name}-{name}-labels"
+    return cached(folder, key, build).x
 
 
 def _only(source: Source, classes: tuple[str, ...], builder: str) -> Source:
     """The examples of `classes`, with the labels renumbered in that order."""
+    y = _numbers(source.classes, classes, builder)[source.y]
+    kept = _some(y, classes, builder)
+    return Source(source.x[kept], y[kept], tuple(classes))
+
+
+def _numbers(known: tuple[str, ...], classes: tuple[str, ...], builder) -> np.ndarray:
+    """The new label of each known class: its place in `classes`, -1 if it is not there.
+
+    There is one more -1 at the end, for the label -1 of what has none.
+    """
     for name in classes:
-        if name not in source.classes:
-            accepted = ", ".join(source.classes[:20]) or "none, it has no labels"
+        if name not in known:
+            accepted = ", ".join(known[:20]) or "none, it has no labels"
             raise UsageError(
                 f"{builder} has no class {name!r}; accepted: {accepted}"
-                f"{' ...' if len(source.classes) > 20 else ''}"
-                f"{hint(name, source.classes)}"
+                f"{' ...' if len(known) > 20 else ''}{hint(name, known)}"
             )
     if len(set(classes)) < len(classes):
         raise UsageError(f"a class is named twice in {', '.join(classes)}")
-    new = np.full(len(source.classes), -1, np.int32)
-    new[[source.classes.index(name) for name in classes]] = np.arange(len(classes))
-    y = new[source.y]
-    if not (y >= 0).any():
+    new = np.full(len(known) + 1, -1, np.int32)
+    new[[known.index(name) for name in classes]] = np.arange(len(classes))
+    return new
+
+
+def _some(y: np.ndarray, classes: tuple[str, ...], builder: str) -> np.ndarray:
+    """Which labels are not -1, booleans; at least one has to be."""
+    if not (kept := y >= 0).any():
         raise UsageError(f"this split of {builder} has no {' or '.join(classes)}")
-    return Source(source.x[y >= 0], y[y >= 0], tuple(classes))
+    return kept

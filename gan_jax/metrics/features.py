@@ -151,6 +151,7 @@ def _check(name, images):
 def _pixels(images):
     """Pixels in [0, 1], one row an image."""
     _check("pixels", images)
+    images = np.asarray(images)
     return images.reshape(len(images), -1) / np.float32(255), None
 
 

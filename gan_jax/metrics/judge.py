@@ -17,7 +17,8 @@ import numpy as np
 from gan_jax import pictures
 from gan_jax.build import bind, nearest
 from gan_jax.config import title
-from gan_jax.data.source import Modes
+from gan_jax.data.source import Modes, parts
+from gan_jax.data.stream import MOST_BYTES, Column, Records
 from gan_jax.errors import UsageError
 from gan_jax.log import say
 from gan_jax.metrics import stacked
@@ -37,31 +38,39 @@ from gan_jax.metrics.support import close_pairs, closest_pairs
 
 _SHOWN = 10  # samples in a picture
 _MOST_PIXELS = 4_000  # whose covariances are still worth a Frechet distance
+_MOST_STREAMED = 50_000  # examples of a reference that stays on disk
 
 
 class Real(NamedTuple):
     """Real examples as stored, x [n, ...] and labels y [n] or None, and their name."""
 
     name: str
-    x: np.ndarray
-    y: np.ndarray | None = None
+    x: np.ndarray | Column
+    y: np.ndarray | Column | None = None
 
     @classmethod
     def of(cls, config, split: str, fitted, arrays: dict) -> "Real":
         """Examples of a run's data, named after it, their split and their bytes.
 
+        Of streamed ones, the first 50,000 at the most, as the name says then.
         Where a scaling cannot be undone (gcn), they are what its pictures show, as the
         samples are, by what was `fitted` to the training data; and the name says so.
         """
-        data, x = config.data, arrays["x"]
+        data = config.data
         kind = [data.get("builder") or data.name, *data.get("classes", ()), split]
+        if isinstance(arrays, Records) and arrays.size > _MOST_STREAMED:
+            arrays = arrays.first(_MOST_STREAMED)
+            kind.append(f"first {_MOST_STREAMED}")
+        x = arrays["x"]
         if config.scaling.name == "gcn":
             kind.append("by gcn")
             scaling = bind("scaling", config.scaling)()
-            parts = np.array_split(x, -(-len(x) // 1000))
-            pictured = [scaling.invert(scaling.apply(p, fitted), fitted) for p in parts]
-            x = np.concatenate(pictured)
-        kind.append(f"{zlib.crc32(np.ascontiguousarray(x)):08x}")
+            pictured = (scaling.apply(part, fitted) for part in parts(np.asarray(x)))
+            x = np.concatenate([scaling.invert(part, fitted) for part in pictured])
+        checksum = 0
+        for part in parts(x):
+            checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
+        kind.append(f"{checksum:08x}")
         return cls(" ".join(kind), x, arrays.get("y"))
 
 
@@ -284,7 +293,7 @@ def _covariate_shift(case):
         _flat(real.x[rows]),
         real.y[rows],
         _flat(test.x),
-        test.y,
+        np.asarray(test.y),
     )
     fields = {"metric": "covariate_shift", "estimator": f"tested on {test.name}"}
     fields |= case.featured() | case.referred(len(rows))
@@ -332,6 +341,7 @@ def _stacked_modes(case):
 
 def _flat(x):
     """Images as vectors of pixels in [0, 1]; vectors as they are."""
+    x = np.asarray(x)
     return x.reshape(len(x), -1) / np.float32(255) if x.dtype == np.uint8 else x
 
 
@@ -432,6 +442,14 @@ def refuse(config, dataset) -> None:
     for name in names:
         if wanting.get(name):
             raise UsageError(f"metric {name} needs {wanting[name]}")
+    if isinstance(dataset.arrays, Records) and not reads:
+        size = dataset.arrays.first(_MOST_STREAMED)["x"].nbytes
+        if size > MOST_BYTES:
+            raise UsageError(
+                f"config.evaluate_every compares pixels, {size / 2**30:,.1f} GiB of "
+                "them in these data; leave it at 0 and judge the run afterwards, by "
+                "gan_jax.evaluate with --reference=train[:5000] or with --features"
+            )
 
 
 def sample_size(config, info) -> int:

@@ -183,10 +183,10 @@ def table(measurements) -> str:
     are several, else over seeds of the samples; a lone measurement shows the metric's
     own standard error. The same run with the same seed counts once, the last time.
     """
-    return "\n\n".join(map(_one_protocol, _columns(measurements)))
+    return "\n\n".join(map(_one_protocol, columns(measurements)))
 
 
-def _columns(measurements):
+def columns(measurements):
     """Lists of measurements that agree; what applies to several stands in each."""
 
     def unset(measurement):

@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 
 from gan_jax.data import cache
+from gan_jax.data.source import parts
 from gan_jax.metrics.features import FeatureNetwork
 
 
@@ -17,8 +18,11 @@ def reference_features(network: FeatureNetwork, images):
     """
     if network.checksum is None:  # the pixels themselves
         return network.apply(images)
-    pixels = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()
-    name = f"{network.name}-{network.checksum[:16]}-{pixels[:16]}-{len(images)}.npz"
+    pixels = hashlib.sha256()
+    for part in parts(images):
+        pixels.update(np.ascontiguousarray(part))
+    which = f"{pixels.hexdigest()[:16]}-{len(images)}"
+    name = f"{network.name}-{network.checksum[:16]}-{which}.npz"
     path = cache.directory() / "features" / name
     if (found := _read(path, len(images))) is not None:
         return found

@@ -1,0 +1,64 @@
+"""What the training steps of a run are fed: its minibatches, step by step."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gan_jax import build, parallel
+from gan_jax.data.order import minibatch_indices
+from gan_jax.data.stream import Records, Stream
+
+
+class Feed(NamedTuple):
+    """fetch: (start, count) -> (arrays, indices), the minibatches of the `count` steps
+           after `start`: examples that lie on the devices, and the rows of them that
+           are in each minibatch, int32 [count k, n]; or the minibatches of one step
+           themselves, [k, n, ...], and None
+    key:   the key of the views of the run's data
+    close: ends what reads in the background
+    """
+
+    fetch: Callable[[int, int], tuple[Any, np.ndarray | None]]
+    key: jax.Array
+    close: Callable[[], None] = lambda: None
+
+
+def make_feed(config, dataset, mesh) -> Feed:
+    """The minibatches of a run on the devices of `mesh`."""
+    if isinstance(dataset.arrays, Records):
+        return from_disk(config, dataset.arrays, mesh)
+    arrays = parallel.everywhere(dataset.arrays, mesh)
+    return from_memory(config, dataset.size, arrays)
+
+
+def from_memory(config, size, arrays) -> Feed:
+    """The minibatches of a run whose whole data, `arrays`, lie on the devices."""
+    k, n = config.d_steps, config.batch_size
+
+    def fetch(start, count):
+        return arrays, minibatch_indices(config.seed, start * k, count * k, n, size)
+
+    return Feed(fetch, build.loop_keys(config)["views"])
+
+
+def from_disk(config, records, mesh) -> Feed:
+    """The minibatches of a run that are read while it trains; each host reads its own.
+
+    The same as from memory: their order is the same function of seed and step.
+    """
+    stream = Stream(
+        records,
+        config.seed,
+        config.batch_size,
+        functools.partial(parallel.divided, mesh=mesh),
+        count=config.d_steps,
+        share=(jax.process_index(), jax.process_count()),
+    )
+
+    def fetch(start, count):
+        return stream.take(start), None
+
+    return Feed(fetch, build.loop_keys(config)["views"], stream.close)

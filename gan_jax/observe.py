@@ -1,0 +1,156 @@
+"""What is seen of a run while it trains: logs, pictures, checkpoints, evaluations."""
+
+import contextlib
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax import build, parallel
+from gan_jax.checkpoint import Checkpoints
+from gan_jax.errors import DivergedError
+from gan_jax.log import Album, MetricLog, write_curves
+from gan_jax.painters import make_painter
+from gan_jax.watches import make_watches
+
+
+class Observer:
+    """Looks at one run every so many steps, and writes to its work directory.
+
+    step:  where the run goes on
+    every: the intervals, in steps, at which there is something to be looked at
+    over:  whether nothing is left to be trained before config.steps; never, of one run
+
+    Use as a context manager. `look` queues on the device what is due; what it returns,
+    called while the device is busy with the next steps, reads, draws and writes. Of
+    several hosts only one writes, but all of them save, each what it holds.
+    """
+
+    def __init__(self, config, built, dataset, workdir, experiment, step):
+        self._config, self._built, self._workdir = config, built, workdir
+        self.step, self.over = step, False
+        keys = build.loop_keys(config)
+        self._watches, self._files = [], contextlib.ExitStack()
+        self._checkpoints = Checkpoints(workdir / "checkpoints", step)
+        self._writes = parallel.is_chief()
+        if self._writes:
+            self._painter = make_painter(config, built, dataset, keys["samples"])
+            self._watches = make_watches(
+                config,
+                built,
+                dataset,
+                keys["held_out"],
+                keys["samples"],
+                workdir,
+                experiment,
+            )
+        names = "log", "validate", "sample", "checkpoint", "evaluate"
+        # not those of the watches, since all hosts have to stop at the same steps
+        self.every = [n for name in names if (n := config[f"{name}_every"])]
+        perfect = [watch.perfect.items() for watch in self._watches]
+        self._perfect = dict(itertools.chain(*perfect))
+
+    def __enter__(self):
+        self._files.enter_context(self._checkpoints)
+        if self._writes:
+            self._log = self._files.enter_context(MetricLog(self._workdir, self.step))
+            self._album = self._files.enter_context(Album(self._workdir, self.step))
+            self._files.callback(self._draw_curves)
+        return self
+
+    def __exit__(self, *error):
+        self._files.__exit__(*error)
+
+    def due(self, step, last) -> bool:
+        """Whether `look` would do anything at the end of this step."""
+        due = any(step > 0 and step % every == 0 for every in self.every)
+        return due or last or step == 0
+
+    def look(self, step, state, last):
+        """Queues on the device what is due at step's end; finish(seen) does the rest.
+
+        state: () -> the state, asked for only if it is needed
+        seen:  the metrics, on the host, of all steps since the last look, as (start,
+               stop, metrics)
+
+        `finish` returns what is logged of them, and raises DivergedError.
+        """
+        config, writes = self._config, self._writes
+
+        def due(interval):
+            return step > 0 and step % interval == 0
+
+        logs = due(config.log_every)
+        looking = [watch for watch in self._watches if due(watch.every)]
+        paints = step % config.sample_every == 0 or step == config.steps
+        saves = due(config.checkpoint_every) or last
+        finite, watched, saved, samples = True, [], None, None
+        if looking or paints or saves:
+            state = state()
+            saved = _copy(state) if saves else None
+            state = parallel.local(state)
+            finite = _is_finite(state)
+            watched = [(watch.read, watch.compute(state)) for watch in looking]
+            samples = self._painter.sample(state) if paints and writes else None
+
+        def finish(seen):
+            metrics = self._finite_metrics(seen)
+            if not finite:
+                # the losses of a step tell of the parameters before it, not after
+                self._diverged(f"a parameter is not finite after step {step:,}")
+            logged = metrics if logs else {}
+            row = dict(logged)
+            for read, values in watched:
+                row |= read(values)
+            if row and writes:
+                self._log.write(step, row)
+            if samples is not None:
+                picture = self._painter.paint(samples)
+                self._album.add(step, picture)
+                if step:
+                    self._log.add_picture(step, picture)
+            if saves:
+                self._checkpoints.save(saved)
+            if saves and writes and not last:  # the last curves are drawn on leaving
+                self._draw_curves()
+            return logged
+
+        return finish
+
+    def _draw_curves(self):
+        write_curves(self._workdir, self._built.loss, self._perfect)
+
+    def _finite_metrics(self, seen):
+        """The newest of the metrics on the host, once all of them are seen finite."""
+        newest = {}
+        for start, stop, metrics in seen:
+            columns = {name: np.ravel(v)[: stop - start] for name, v in metrics.items()}
+            for i in range(stop - start):
+                for name in sorted(columns, key=lambda name: "loss" not in name):
+                    value = columns[name][min(i, len(columns[name]) - 1)]
+                    if not math.isfinite(value):
+                        step = start + i + 1
+                        self._diverged(f"{name} became {value} at step {step:,}")
+            newest = {name: float(column[-1]) for name, column in columns.items()}
+        return newest
+
+    def _diverged(self, what):
+        step = self._checkpoints.latest
+        saved = "none" if step is None else f"step {step:,}"
+        raise DivergedError(f"diverged: {what}; last good checkpoint: {saved}")
+
+
+@jax.jit
+def _copy(state):
+    """The state in buffers of its own, which the next dispatch does not take over."""
+    return jax.tree.map(jnp.copy, state)
+
+
+@jax.jit
+def _is_finite(state):
+    """Whether every number of the state is finite: one program, one answer."""
+    leaves = jax.tree.leaves(state)
+    floats = [x for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)]
+    return jnp.stack([jnp.isfinite(x).all() for x in floats]).all()

@@ -1,0 +1,252 @@
+"""Many devices, on one host or on several, as one.
+
+The training step is one logical program on whole minibatches, and a mesh of devices
+says what lies where: parameters on every device, the examples of a minibatch divided
+among them. XLA adds the exchange. So batch statistics and random numbers are those of
+one device, and nothing inside a game or a network knows of any of this. It is today's
+form of what `jax.pmap` did.
+
+A mesh has the axis "data", and "member" before it for a population.
+"""
+
+import contextlib
+import math
+import os
+import socket
+import sys
+import time
+import traceback
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from gan_jax.errors import DivergedError, Interrupted, UsageError
+
+
+def data_mesh(config) -> Mesh:
+    """The devices that share the minibatches of a run, all in one axis.
+
+    config.devices of them; where that is 0, the largest number that divides the
+    minibatch. A job of several hosts takes all of its devices. Raises UsageError.
+    """
+    devices = jax.devices()
+    units = config.batch_size // config.pack  # what D judges at once stays together
+    divisors = [n for n in range(1, len(devices) + 1) if units % n == 0]
+    n = config.devices or max(divisors)
+    _refuse_too_many(n)
+    if jax.process_count() > 1:
+        if config.devices not in (0, len(devices)):
+            raise UsageError(
+                f"config.devices={n}: a job of several hosts takes all of its "
+                f"{len(devices)}; leave it at 0"
+            )
+        n = len(devices)
+    if units % n:
+        below, step = config.batch_size // (n * config.pack), n * config.pack
+        sizes = [size * step for size in (below, below + 1) if size]
+        raise UsageError(
+            f"config.batch_size={config.batch_size} cannot be divided among {n} "
+            f"devices; nearest sizes: {' or '.join(map(str, sizes))}"
+        )
+    return _mesh((n,), ("data",))
+
+
+def population_mesh(config, members: int) -> Mesh:
+    """The devices of a population: members side by side, then data within a member."""
+    devices = config.devices or len(jax.devices())
+    if devices > len(jax.devices()):
+        raise UsageError(
+            f"config.devices={devices}, but there are {len(jax.devices())}"
+        )
+    across = max(n for n in range(1, devices + 1) if members % n == 0)
+    units = config.batch_size // config.pack
+    within = max(n for n in range(1, devices // across + 1) if units % n == 0)
+    return _mesh((across, within), ("member", "data"))
+
+
+def _refuse_too_many(devices):
+    found = len(jax.devices())
+    if devices > found:
+        raise UsageError(f"config.devices={devices}, but there are {found}")
+
+
+def one_device(device) -> Mesh:
+    """A mesh of this device alone."""
+    return _mesh((1,), ("data",), [device])
+
+
+def _mesh(shape, axes, devices=None):
+    devices = devices or jax.devices()[: math.prod(shape)]
+    # the default type of an axis, Explicit, would put shardings into the types that
+    # flax sees
+    types = (AxisType.Auto,) * len(axes)
+    return jax.make_mesh(shape, axes, devices=devices, axis_types=types)
+
+
+def describe(mesh: Mesh, config) -> str:
+    """The mesh in words."""
+    members, n = mesh.shape.get("member", 1), mesh.shape["data"]
+    hosts = f" on {jax.process_count()} hosts" if jax.process_count() > 1 else ""
+    side = f"{members} groups of members x " if members > 1 else ""
+    return (
+        f"{mesh.size} of {len(jax.devices())}{hosts}, {side}{n} for a minibatch, "
+        f"{config.batch_size // n} examples each"
+    )
+
+
+def within(mesh: Mesh):
+    """A context: programs that are called in it are traced for this mesh."""
+    return contextlib.nullcontext() if mesh.size == 1 else jax.set_mesh(mesh)
+
+
+def spread(tree):
+    """Within a program: leading axes divided among the devices of the mesh.
+
+    Whatever a step draws at random for each example has to go through here, too, or
+    every device computes all of it, and all that follows from it.
+    """
+    return _constrain(tree, PartitionSpec("data"))
+
+
+def replicated(tree):
+    """Within a program: every device of the mesh has all of it."""
+    return _constrain(tree, PartitionSpec())
+
+
+def _constrain(tree, spec):
+    if "data" not in jax.sharding.get_abstract_mesh().axis_names:
+        return tree
+    return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, spec), tree)
+
+
+def everywhere(tree, mesh: Mesh):
+    """`tree`, which every process has as a whole, on every device of the mesh."""
+    place = NamedSharding(mesh, PartitionSpec())
+    if jax.process_count() == 1:
+        return jax.device_put(tree, place)
+
+    def put(x):
+        if isinstance(x, jax.Array) and not x.is_fully_addressable:
+            return x  # restored from a checkpoint, and there already
+        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(put(jax.random.key_data(x)))
+        return jax.make_array_from_process_local_data(place, np.asarray(x), x.shape)
+
+    return jax.tree.map(put, tree)
+
+
+def divided(tree, mesh: Mesh):
+    """Minibatches [k, n, ...] among the devices; of several hosts each has its rows."""
+    place = NamedSharding(mesh, PartitionSpec(None, "data"))
+    return jax.tree.map(
+        lambda x: jax.make_array_from_process_local_data(place, x), tree
+    )
+
+
+def by_member(tree, mesh: Mesh):
+    """`tree`, whose leaves begin with the axis of members, spread along that axis."""
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec("member")))
+
+
+def local(tree):
+    """What lies everywhere, as arrays of one device of this process; no copy."""
+    return jax.tree.map(
+        lambda x: x.addressable_data(0) if isinstance(x, jax.Array) else x, tree
+    )
+
+
+# several hosts
+
+
+def is_chief() -> bool:
+    """Whether this process writes what is written once."""
+    return not jax.distributed.is_initialized() or jax.process_index() == 0
+
+
+def wait_for_all(name: str) -> None:
+    """Waits until every process of the job is here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
+
+
+@contextlib.contextmanager
+def job(
+    coordinator: str | None,
+    num_processes: int | None,
+    process_id: int | None,
+    timeout: int,
+):
+    """Within it this process is one of a job of several.
+
+    To be entered before anything else of JAX is used.
+
+    coordinator: "host:port" of process 0; it, the number of processes and the number of
+                 this one are None where JAX finds them by itself: SLURM, Open MPI,
+                 Kubernetes, Cloud TPUs
+    timeout:     seconds to wait for the others
+
+    Raises UsageError where the others are not reached.
+    """
+    if coordinator is not None and process_id != 0:
+        _wait_for(coordinator, timeout)  # JAX would abort the process
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(
+            coordinator, num_processes, process_id, initialization_timeout=timeout
+        )
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"--multihost: {reason}") from None
+    yield
+    jax.distributed.shutdown()
+
+
+@contextlib.contextmanager
+def ends_with_the_job():
+    """Within it, what ends this process of a job ends it at once, with a line.
+
+    The others wait for it in an exchange, and it would wait for them to close its files
+    and checkpoints with them: both for ever, or until JAX aborts them.
+    """
+    try:
+        yield
+    except (DivergedError, Interrupted):
+        raise  # in all processes, after the same step
+    except BaseException as error:
+        if jax.process_count() == 1:
+            raise
+        if isinstance(error, jax.errors.JaxRuntimeError):
+            reason = str(error).partition("\n")[0]
+            line = f"a process of the job is gone, or its device ({reason})"
+        else:
+            traceback.print_exc()
+            line = "a process of the job failed"
+        print(
+            f"gan_jax: {line}; start all of them again to go on from the newest "
+            "checkpoint",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(1)
+
+
+def _wait_for(address, timeout):
+    """Returns once somebody listens at the address."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(f"--coordinator={address}: expected HOST:PORT")
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            left = max(deadline - time.monotonic(), 0.1)
+            socket.create_connection((host, int(port)), timeout=left).close()
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise UsageError(
+                    f"--coordinator={address} was not reached within {timeout} s "
+                    f"({error})"
+                ) from None
+        time.sleep(0.2)

@@ -1,0 +1,122 @@
+"""One progress display for all points of a sweep, read from their work directories."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from tqdm import tqdm
+
+from gan_jax.log import say
+from gan_jax.sweep.folder import FINAL, newest_step, read_status
+from gan_jax.sweep.points import place
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class Progress:
+    """A bar of all steps on a terminal; elsewhere a plain line every few seconds.
+
+    A line tells of every point that ends. While entered, a thread of its own looks at
+    the folder, so that any engine may wait as it likes.
+
+    steps: that each point is trained to, by name
+    """
+
+    def __init__(self, folder: Path, steps: dict[str, int]):
+        self._folder, self._steps = folder, steps
+        self._before = {name: self._read(name) for name in steps}
+        self._reached = {name: newest_step(place(folder, name)) for name in steps}
+        self._running: dict[str, None] = {}
+        self._over: dict[str, str] = {}
+        self._lock, self._left = threading.Lock(), threading.Event()
+        self._printed, self._said = time.monotonic(), None
+        self._bar = tqdm(
+            total=sum(steps.values()), initial=self._sum(), disable=None,
+            dynamic_ncols=True, unit="step",
+            bar_format="{desc} {bar} {n_fmt}/{total_fmt} steps, {remaining} left",
+        )  # fmt: skip
+        self._start = time.monotonic(), self._sum()
+
+    def __enter__(self):
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self._left.set()
+        self._thread.join()
+        self._look()
+        self._bar.close()
+
+    def show(self, names: Iterable[str], status: str) -> None:
+        """What an engine knows: points that it has given to a process, or got back."""
+        with self._lock:
+            for name in names:
+                self._running.pop(name, None)
+                if status == "running":
+                    self._running[name] = None
+        if status != "running":
+            self._look()
+
+    def _watch(self):
+        while not self._left.wait(_SECONDS_BETWEEN_LOOKS):
+            with contextlib.suppress(OSError):  # a file that is just being replaced
+                self._look()
+
+    def _look(self):
+        with self._lock:
+            for name in [name for name in self._steps if name not in self._over]:
+                self._reached[name] = newest_step(place(self._folder, name))
+                status = self._read(name)
+                if status == self._before[name] or status is None:
+                    continue
+                if status.status in (*FINAL, "interrupted"):
+                    self._running.pop(name, None)
+                    self._over[name] = status.status
+                    self._reached[name] = self._steps[name]
+                    said = f": {status.error}" if status.error else ""
+                    say(f"{name}: {status.status}{said}")
+            self._bar.set_description_str(self._counts(), refresh=False)
+            self._bar.update(self._sum() - self._bar.n)
+            self._bar.refresh()
+            now = time.monotonic()
+            news = self._counts(), self._sum()
+            due = now - self._printed >= _SECONDS_BETWEEN_LINES
+            if self._bar.disable and due and news != self._said:
+                self._printed, self._said = now, news
+                say(self._line(now))
+
+    def _counts(self):
+        over = list(self._over.values())
+        counts = [f"{len(over)}/{len(self._steps)} points"]
+        counts += [
+            f"{over.count(status)} {status}"
+            for status in ("diverged", "failed", "interrupted")
+            if status in over
+        ]
+        return ", ".join([*counts, f"{len(self._running)} running"])
+
+    def _line(self, now):
+        begin, first = self._start
+        done, total = self._sum(), sum(self._steps.values())
+        text = f"{self._counts()}, step {done:,} of {total:,}"
+        if done > first:
+            left = (total - done) * (now - begin) / (done - first)
+            text += f", {tqdm.format_interval(left)} left"
+        points = [
+            f"{name} {self._reached[name]:,}/{self._steps[name]:,}"
+            for name in list(self._running)[:2]
+        ]
+        more = ["..."] if len(self._running) > 2 else []
+        return "; ".join([text, *points, *more])
+
+    def _sum(self):
+        return sum(
+            min(self._reached[name], steps) for name, steps in self._steps.items()
+        )
+
+    def _read(self, name):
+        return read_status(place(self._folder, name))

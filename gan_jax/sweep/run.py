@@ -1,0 +1,154 @@
+"""A task of a sweep, in this process: a point, or the members of one population."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from gan_jax.errors import DivergedError, Interrupted, UsageError
+from gan_jax.process import prepare_process
+from gan_jax.sweep import folder as sweep_folder
+from gan_jax.sweep.folder import Sweep, claim, is_over, write_status
+from gan_jax.sweep.points import place
+from gan_jax.validation import validate
+
+# what a process whose sweep was killed may need to save its state and end
+_SECONDS_TO_SAVE = 30
+_LONGEST = 500  # letters of an error's line
+
+
+def run_task(folder: Path, names: Sequence[str]) -> int:
+    """Trains points of a sweep, several as one population; the exit status.
+
+    What it prints goes to the log.txt of its first point, and how each point ended to
+    the points' status.json. Points that are done, or that another process works on,
+    are left alone.
+    """
+    sweep = sweep_folder.read(folder)
+    if sweep is None:
+        raise UsageError(f"{folder} holds no sweep: there is no sweep.json")
+    configs = {name: sweep.resolve(name) for name in names}
+    _end_with_parent()
+    with contextlib.ExitStack() as stack:
+        received = stack.enter_context(signals(patience=0))
+        mine = [name for name in names if _claim(stack, place(folder, name))]
+        todo = [n for n in mine if not is_over(place(folder, n), configs[n], True)]
+        if not todo:
+            return 0
+        _print_to_log(folder, todo)
+        return _recorded(folder, sweep, {n: configs[n] for n in todo}, received)
+
+
+def _recorded(folder, sweep: Sweep, configs, received) -> int:
+    """Trains; records how it went; the exit status."""
+    begin, status, error, number = time.monotonic(), "done", None, 0
+    outcomes = [None] * len(configs)
+    for name in configs:
+        write_status(place(folder, name), "running")
+    try:
+        outcomes = _train(folder, configs, sweep.experiment)
+    except DivergedError as diverged:
+        outcomes = [diverged]
+    except Interrupted as interrupted:
+        status, number = "interrupted", interrupted.exit_status
+    except KeyboardInterrupt:  # before the first step, or a second signal
+        status, number = "interrupted", 128 + (received or [signal.SIGINT])[0]
+    except UsageError as refused:
+        status, error, number = "failed", str(refused), refused.exit_status
+    except Exception as bug:
+        traceback.print_exc()
+        status, error, number = "failed", f"{type(bug).__name__}: {bug}", 1
+    seconds = (time.monotonic() - begin) / len(configs)
+    for name, outcome in zip(configs, outcomes, strict=True):
+        how = status, _one_line(error)
+        if outcome:
+            how = "diverged", str(outcome).removeprefix("diverged: ")
+        write_status(place(folder, name), *how, seconds=seconds)
+        print(": ".join([name, *filter(None, how)]), flush=True)
+    return number or (DivergedError.exit_status if any(outcomes) else 0)
+
+
+def _train(folder, configs, experiment):
+    """None or a DivergedError for each point."""
+    from gan_jax.train import train  # after what is printed is kept
+
+    for config in configs.values():
+        validate(config)
+    prepare_process()
+    workdirs = [place(folder, name) for name in configs]
+    if len(configs) == 1:
+        train(*configs.values(), *workdirs, experiment)
+        return [None]
+    from gan_jax.population import train_population
+
+    return train_population(list(configs.values()), workdirs, experiment)
+
+
+def _one_line(error):
+    return error and " ".join(error.split())[:_LONGEST]
+
+
+def _claim(stack, workdir):
+    """Holds a point until this process ends, unless another process does."""
+    try:
+        stack.enter_context(claim(workdir, _SECONDS_TO_SAVE))
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return False
+    return True
+
+
+def _print_to_log(folder, names):
+    """What this process and its libraries print from now on goes to a file."""
+    first, *others = (place(folder, name) for name in names)
+    for workdir in others:
+        line = f"trained with {first.name}, whose log.txt holds what was printed\n"
+        (workdir / "log.txt").write_text(line)
+    with (first / "log.txt").open("a") as file:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+
+
+@contextlib.contextmanager
+def signals(patience: int) -> Iterator[list[int]]:
+    """The SIGINT and SIGTERM that came; KeyboardInterrupt after `patience` of them.
+
+    While it trains, a run has handlers of its own.
+    """
+    received = []
+
+    def handle(number, frame):
+        received.append(number)
+        if len(received) > patience:
+            raise KeyboardInterrupt
+
+    numbers = signal.SIGINT, signal.SIGTERM
+    previous = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _end_with_parent():
+    """Saves and ends when the process that started this one is no more.
+
+    A killed sweep leaves no training behind, nor a killed node's worker one that would
+    meet itself on another node.
+    """
+    parent = os.getppid()
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

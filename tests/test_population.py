@@ -1,0 +1,335 @@
+"""Many runs in one program: each member is as if it had trained alone."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+import gan_jax
+from gan_jax import build, parallel, population
+from gan_jax.checkpoint import saved_steps
+from gan_jax.config import load_experiment, override
+from gan_jax.errors import DivergedError, UsageError
+from gan_jax.population import number_fields, structure, train_population
+from gan_jax.train import prepare
+
+RATE = "d_optimizer.learning_rate"
+SGD = {
+    "d_optimizer.name": "sgd",
+    RATE: 0.05,
+    "g_optimizer.name": "sgd",
+    "g_optimizer.learning_rate": 0.05,
+}
+SHRUNK = {
+    "steps": 20,
+    "batch_size": 16,
+    "generator.widths": 16,
+    "discriminator.widths": 16,
+    "prior.dim": 8,
+    "sample_grid": "2,2",
+    "log_every": 5,
+    "sample_every": 20,
+    "checkpoint_every": 10,
+    "devices": 1,
+}
+CONVOLUTIONAL = {
+    "data.name": "arrays",
+    "generator.name": "dcgan",
+    "generator.width": 4,
+    "discriminator.name": "dcgan",
+    "discriminator.width": 4,
+    "batch_size": 8,
+    "steps": 20,
+    "sample_grid": "2,2",
+    "devices": 1,
+}
+
+
+def experiment(changes, **others):
+    """A config of the digits with changes."""
+    config, _ = load_experiment("experiments/digits.py")
+    changes = changes | others
+    override(config, [(field, str(value)) for field, value in changes.items()])
+    return config
+
+
+def checkpoints(workdir):
+    return saved_steps(workdir / "checkpoints")
+
+
+def learned(workdir, step=None):
+    """Everything of a checkpoint as numpy arrays."""
+    state = gan_jax.load(workdir, step).state
+    leaves = jax.tree.leaves((state.d, state.g, state.g_ema, state.hparams))
+    return [np.asarray(leaf) for leaf in leaves]
+
+
+def far(one, other):
+    pairs = zip(one, other, strict=True)
+    return max(np.abs(a.astype(float) - b).max() for a, b in pairs)
+
+
+CASES = {
+    "plain": SHRUNK | SGD,
+    "average, turns of G": SHRUNK | SGD | {"ema_decay": 0.9, "g_steps": 2},
+    "many steps in one program": SHRUNK | SGD | {"steps_per_dispatch": 4},
+    "turn by turn": SHRUNK | SGD | {"d_steps": 9},
+    "two devices": SHRUNK | SGD | {"devices": 2},
+    "dropout, noise on the data": {
+        **{name: x for name, x in SHRUNK.items() if name != "discriminator.widths"},
+        **SGD,
+        "discriminator.name": "maxout",
+        "discriminator.units": 16,
+        "data.dequantize": "true",
+    },
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_member_is_a_run_of_its_own(case, tmp_path):
+    """Seeds and rates of three members against runs of each, minibatches included."""
+    rates = {0: 0.01, 7: 0.05, 8: 0.2}
+    configs = [
+        experiment(CASES[case] | {"seed": seed, RATE: rate})
+        for seed, rate in rates.items()
+    ]
+    together = [tmp_path / f"member{seed}" for seed in rates]
+    assert train_population(configs, together, "digits") == [None] * 3
+    found = [learned(workdir) for workdir in together]
+    for config, workdir, member in zip(configs, together, found, strict=True):
+        alone = tmp_path / f"{workdir.name}_alone"
+        gan_jax.train(config, alone, "digits")
+        assert far(member, learned(alone)) < 1e-6
+        assert checkpoints(workdir) == saved_steps(alone / "checkpoints")
+        logged = [gan_jax.load(path).metrics() for path in (workdir, alone)]
+        assert logged[0].keys() == logged[1].keys()
+        np.testing.assert_allclose(
+            logged[0]["d_loss"], logged[1]["d_loss"], rtol=1e-5, atol=1e-6
+        )
+        records = [
+            json.loads((w / "config.json").read_text()) for w in (workdir, alone)
+        ]
+        assert records[0] == records[1]
+        assert (workdir / "samples" / "00000020.png").is_file()
+        assert len(gan_jax.load(workdir).sample(2)) == 2
+    assert far(found[0], found[1]) > 1e-3
+
+
+def test_convolutions_take_turns(tmp_path, capsys):
+    pixels = np.random.default_rng(0).integers(256, size=(32, 16, 16, 1))
+    np.save(tmp_path / "x.npy", pixels.astype(np.uint8))
+    path = {"data.path": tmp_path / "x.npy"}
+    configs = [experiment(CONVOLUTIONAL | SGD | path, seed=seed) for seed in (0, 1)]
+    workdirs = [tmp_path / "0", tmp_path / "1"]
+    assert train_population(configs, workdirs) == [None, None]
+    assert "2 members, in turns, start fresh" in capsys.readouterr().err
+    gan_jax.train(configs[1], tmp_path / "alone")
+    assert far(learned(workdirs[1]), learned(tmp_path / "alone")) == 0
+
+
+@pytest.mark.parametrize("way", ["side by side", "in turns"])
+def test_a_member_that_diverges_changes_no_bit_of_the_others(
+    way, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(population, "convolves", lambda *_: way == "in turns")
+    outcomes = {}
+    for name, rate in (("good", 0.05), ("poisoned", 1e30)):
+        rates = 0.01, rate, 0.1
+        configs = [
+            experiment(SHRUNK | SGD | {"steps": 10, "seed": seed, RATE: rate})
+            for seed, rate in enumerate(rates)
+        ]
+        workdirs = [tmp_path / name / str(seed) for seed in range(3)]
+        outcomes[name] = train_population(configs, workdirs)
+    assert outcomes["good"] == [None] * 3
+    first, poisoned, last = outcomes["poisoned"]
+    assert first is None
+    assert last is None
+    assert isinstance(poisoned, DivergedError)
+    assert "became nan at step" in str(poisoned)
+    assert "member 1: diverged" in capsys.readouterr().err
+    assert checkpoints(tmp_path / "poisoned" / "1") == []
+    for seed in (0, 2):
+        pair = [learned(tmp_path / name / str(seed)) for name in outcomes]
+        assert far(*pair) == 0
+
+
+def test_a_population_of_diverged_members_ends(tmp_path):
+    config = experiment(SHRUNK | SGD | {RATE: 1e30, "steps": 10_000})
+    (outcome,) = train_population([config], [tmp_path / "run"])
+    assert isinstance(outcome, DivergedError)
+
+
+def test_a_frozen_member_is_left_as_it_was():
+    """In memory too: the state is that of the last step with a finite loss."""
+    configs = [
+        experiment(SHRUNK | SGD | {"seed": seed, RATE: rate})
+        for seed, rate in enumerate((0.05, 1e20))
+    ]
+    dataset = build.load_dataset(configs[0])
+    built = build.build(configs[0], dataset.info["shape"], dataset.mean)
+    states = [
+        build.initial_state(config, built, dataset.info["shape"]) for config in configs
+    ]
+    team = population.side_by_side(configs, built, dataset)
+    state, last = team.gather(states), []
+    for step in range(4):
+        state, metrics = team.dispatch.run(state, team.feed, step, step + 1)
+        last.append(int(state.step[1]))
+    assert int(state.step[0]) == 4
+    assert last[-1] == last[-2] < 4
+    losses = np.array([metrics["d_loss"], metrics["g_loss"]])
+    assert np.isfinite(losses).all(axis=0).tolist() == [True, False]
+
+
+def test_a_population_that_was_stopped_goes_on_together(tmp_path, capsys):
+    for name, ends in (("stopped", (10, 20)), ("whole", (20,))):
+        for steps in ends:
+            configs = [experiment(SHRUNK | SGD, seed=s, steps=steps) for s in (0, 1)]
+            assert not any(
+                train_population(configs, [tmp_path / f"{name}{s}" for s in (0, 1)])
+            )
+    said = capsys.readouterr().err
+    assert "2 members, side by side, resume from step 10" in said
+    for seed in (0, 1):
+        pair = tmp_path / f"stopped{seed}", tmp_path / f"whole{seed}"
+        assert far(*map(learned, pair)) == 0
+
+
+def test_members_of_different_progress_go_on_from_their_last_common_step(
+    tmp_path, capsys
+):
+    """One was killed before it saved what the other did."""
+    configs = [experiment(SHRUNK | SGD, seed=seed, steps=20) for seed in (0, 1)]
+    workdirs = [tmp_path / "0", tmp_path / "1"]
+    train_population(configs, workdirs)
+    expected = list(map(learned, workdirs))
+    shutil.rmtree(workdirs[1] / "checkpoints" / "20")
+    longer = [experiment(SHRUNK | SGD, seed=seed, steps=30) for seed in (0, 1)]
+    capsys.readouterr()
+    train_population(longer, workdirs)
+    assert "2 members, side by side, resume from step 10" in capsys.readouterr().err
+    for workdir, state in zip(workdirs, expected, strict=True):
+        assert far(learned(workdir, 20), state) == 0
+
+
+def test_members_without_a_common_step_go_on_in_groups(tmp_path, capsys):
+    train_population([experiment(SHRUNK | SGD, seed=0, steps=10)], [tmp_path / "0"])
+    configs = [experiment(SHRUNK | SGD, seed=seed) for seed in (0, 1, 2)]
+    capsys.readouterr()
+    assert (
+        train_population(configs, [tmp_path / str(seed) for seed in (0, 1, 2)])
+        == [None] * 3
+    )
+    said = capsys.readouterr().err
+    assert "2 members, side by side, start fresh" in said
+    assert "1 members, side by side, resume from step 10" in said
+    assert checkpoints(tmp_path / "0")[-1] == 20
+
+
+def test_members_that_do_not_fit_memory_train_in_groups(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(population, "members_that_fit", lambda *_: 2)
+    configs = [experiment(SHRUNK | SGD, seed=seed, steps=2) for seed in range(3)]
+    assert (
+        train_population(configs, [tmp_path / str(s) for s in range(3)]) == [None] * 3
+    )
+    said = capsys.readouterr().err
+    assert "2 members, side by side" in said
+    assert "1 members, side by side" in said
+
+
+def test_memory_holds_fewer_of_larger_members(monkeypatch):
+    monkeypatch.setattr(population, "_free_memory", lambda: 10**9)
+    found = []
+    for width in (64, 1024):
+        config = experiment(SHRUNK | {"generator.widths": width})
+        dataset, built = prepare(config)
+        found.append(population.members_that_fit(config, built, dataset))
+    assert found[0] > 5 * found[1] > 5
+
+
+# What may differ
+
+
+def test_numbers_are_what_optimizers_constraints_and_the_average_are_given():
+    config = experiment(
+        {
+            "d_optimizer.b2": 0.9,
+            "d_constraint.name": "clip",
+            "d_constraint.limit": 0.1,
+            "ema_decay": 0.99,
+        }
+    )
+    assert number_fields(config) == {
+        "ema_decay": 0.99,
+        RATE: 5e-4,
+        "d_optimizer.b1": 0.5,
+        "d_optimizer.b2": 0.9,
+        "d_constraint.limit": 0.1,
+        "g_optimizer.learning_rate": 5e-4,
+        "g_optimizer.b1": 0.5,
+    }
+    assert "ema_decay" not in number_fields(experiment({"ema_decay": 0}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "same"),
+    [
+        ("seed", 3, True),
+        (RATE, 0.1, True),
+        ("g_optimizer.b1", 0.9, True),
+        ("ema_decay", 0.5, True),
+        ("ema_decay", 0, False),
+        ("d_optimizer.b2", 0.9, False),  # absent before: another argument
+        ("d_optimizer.nesterov", "true", False),
+        ("batch_size", 32, False),
+        ("loss.name", "least_squares", False),
+        ("generator.widths", 16, False),
+        ("steps", 3, False),
+    ],
+)
+def test_structure_is_all_but_seed_and_numbers(field, value, same):
+    before = {"ema_decay": 0.9}
+    one, other = experiment(before), experiment(before | {field: value})
+    assert (structure(one) == structure(other)) == same
+
+
+def test_members_of_another_structure_are_refused(tmp_path):
+    configs = [experiment(SHRUNK), experiment(SHRUNK, batch_size=8)]
+    with pytest.raises(UsageError, match="batch_size is 16 and 8; they may differ in"):
+        train_population(configs, [tmp_path / "0", tmp_path / "1"])
+    with pytest.raises(UsageError, match="share a work directory"):
+        train_population(configs[:1] * 2, [tmp_path / "0", tmp_path / "0"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_members_are_spread_over_the_devices():
+    shapes = {
+        members: dict(
+            parallel.population_mesh(experiment({"devices": 2}), members).shape
+        )
+        for members in (1, 2, 3, 4)
+    }
+    assert shapes == {
+        1: {"member": 1, "data": 2},
+        2: {"member": 2, "data": 1},
+        3: {"member": 1, "data": 2},
+        4: {"member": 2, "data": 1},
+    }
+
+
+def test_members_on_devices_of_their_own_exchange_nothing():
+    configs = [experiment(SHRUNK | {"devices": 2, "seed": seed}) for seed in (0, 1)]
+    dataset = build.load_dataset(configs[0])
+    built = build.build(configs[0], dataset.info["shape"], dataset.mean)
+    shape = dataset.info["shape"]
+    states = [build.initial_state(config, built, shape) for config in configs]
+    team = population.side_by_side(configs, built, dataset)
+    ((program, arguments, _),) = team.dispatch.programs(team.gather(states), team.feed)
+    with parallel.within(team.mesh):
+        text = program.lower(*arguments).compile().as_text()
+    assert team.mesh.size == 2
+    for exchange in ("all-reduce", "all-gather", "all-to-all", "collective-permute"):
+        assert exchange not in text
