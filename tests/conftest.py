@@ -53,8 +53,13 @@ class Outcome(NamedTuple):
         return self.err.rstrip("\n").rpartition("\n")[2]
 
 
+# Simulated devices take turns on the cores and wait for each other: only tests that are
+# about several devices ask for them.
+ONE_DEVICE = "--config.devices=1"
+
 # Networks and batches so small that a run of the digits takes a moment.
 SMALL = (
+    ONE_DEVICE,
     "--config.batch_size=16",
     "--config.generator.widths=16",
     "--config.discriminator.widths=16",
@@ -68,11 +73,6 @@ SMALL = (
 def small():
     """Flags that shrink the experiment `digits`."""
     return SMALL
-
-
-# Simulated devices take turns on the cores and wait for each other: only tests that are
-# about several devices ask for them.
-ONE_DEVICE = "--config.devices=1"
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def digits_run(tmp_path_factory):
         "--config.sample_every=20",
         "--config.ema_decay=0.9",
     )
-    assert cli.run(main.main, [ONE_DEVICE, *SMALL, *flags]) == 0
+    assert cli.run(main.main, [*SMALL, *flags]) == 0
     return workdir
 
 

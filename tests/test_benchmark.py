@@ -1,18 +1,27 @@
 """The benchmark measures what it says, and refuses what it cannot do."""
 
 import json
+import math
+import re
 
+import jax
 import numpy as np
 import pytest
 
-from gan_jax import benchmark
+from gan_jax import build, parallel, population
+from gan_jax.benchmark import population as members_of
+from gan_jax.benchmark import scaling, tables, timing
+from gan_jax.benchmark.ours import Ours, operations
+from gan_jax.config import load_experiment, override
+from gan_jax.data.feed import make_feed
+from gan_jax.dispatch import make_dispatch
 
 FAST = "--repeats=1", "--nostartup"
 
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr(benchmark, "_SECONDS_A_REPEAT", 0.05)
+    monkeypatch.setattr(timing, "_SECONDS_A_REPEAT", 0.05)
 
 
 def results(path):
@@ -74,8 +83,7 @@ def test_the_time_to_the_first_step_cold_and_warm(bench, small, tmp_path):
 
 
 def test_ratios_are_taken_pair_by_pair():
-    result = {"step_s": [1.0, 2.0, 4.0], "peer": {"step_s": [2.0, 6.0, 4.0]}}
-    assert benchmark._ratios(result) == "2.00 (1.00-3.00)"
+    assert tables._ratios([2.0, 6.0, 4.0], [1.0, 2.0, 4.0]) == "2.00 (1.00-3.00)"
 
 
 def test_beside_the_twin(bench, small, tmp_path):
@@ -98,6 +106,11 @@ def test_beside_the_twin(bench, small, tmp_path):
         (["--vary=batchsize=3"], "batch_size"),
         (["--show=nothing.jsonl"], "nothing.jsonl"),
         (["--repeats=0"], "repeats"),
+        (["--population=4,x"], "--population=4,x: expected numbers of members"),
+        (["--population=0"], "--population=0: expected numbers of members"),
+        (["--population=2", "--peer"], "--population and --peer do not go together"),
+        (["--scaling", "--population=2"], "--population and --scaling do not go"),
+        (["--scaling", "--profile=x"], "--scaling and --profile do not go together"),
         (["--config.batch_size=0"], "batch_size"),
     ],
 )
@@ -117,3 +130,231 @@ def test_without_pytorch_the_extra_is_named(bench, small, tmp_path, monkeypatch)
     outcome = bench(*FAST, "--peer")
     assert outcome.status == 2
     assert "pip install -e '.[peers]'" in outcome.error
+
+
+# populations
+
+
+def changed(path, *changes):
+    """The config of an experiment with changes, FIELD=VALUE."""
+    config, _ = load_experiment(path)
+    override(config, [tuple(change.split("=")) for change in changes])
+    return config
+
+
+TINY = (
+    "batch_size=16",
+    "generator.widths=16",
+    "discriminator.widths=16",
+    "prior.dim=8",
+    "devices=1",
+)
+
+
+def test_populations_beside_the_same_runs_alone(bench, small, tmp_path):
+    flags = "--population=1,3", "--config.devices=1", "--repeats=2"
+    outcome = bench(*small, *flags, f"--json={tmp_path}/r.jsonl")
+    assert outcome.status == 0, outcome.err
+    found = results(tmp_path / "r.jsonl")
+    assert [result["members"] for result in found] == [1, 3]
+    for result in found:
+        times = result["member_step_s"]
+        assert times.keys() == {"alone", "side_by_side", "in_turns"}
+        assert [len(repeats) for repeats in times.values()] == [2, 2, 2]
+        assert 0 < min(map(min, times.values())) < 1
+        assert result["taken"] == "side_by_side"
+    ratios = np.divide(found[1]["member_step_s"]["alone"], times["side_by_side"])
+    assert f"{np.median(ratios):.2f} (" in outcome.out
+    assert outcome.out == bench(f"--show={tmp_path}/r.jsonl").out
+
+
+def test_the_time_of_a_member_is_its_share(monkeypatch):
+    """Of sides that take 6 s a step, three members take 2 s each."""
+    monkeypatch.setattr(timing, "warm_up", lambda sides: dict.fromkeys(sides, 1))
+    monkeypatch.setattr(
+        timing, "alternate", lambda sides, steps, n: dict.fromkeys(sides, [6.0] * n)
+    )
+    config = changed("experiments/digits.py", *TINY)
+    (found,) = members_of.measure(config, build.load_dataset(config), [3], 2)
+    times = {"alone": [6.0, 6.0], "side_by_side": [2.0, 2.0], "in_turns": [2.0, 2.0]}
+    assert found["member_step_s"] == times
+
+
+def test_a_population_that_memory_does_not_hold_is_left_out(
+    bench, small, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(population, "members_that_fit", lambda *built: 2)
+    flags = *small, *FAST, "--population=2,3", "--config.devices=1"
+    outcome = bench(*flags, f"--json={tmp_path}/r.jsonl")
+    assert outcome.status == 0
+    assert [r["members"] for r in results(tmp_path / "r.jsonl")] == [2]
+    assert "a population of 3 is left out: memory holds 2 members" in outcome.err
+
+
+def test_members_differ_in_seed_and_learning_rates():
+    config = changed("experiments/digits.py", "seed=5")
+    configs = members_of.members(config, 4)
+    assert configs[0].to_dict() == config.to_dict()
+    assert [member.seed for member in configs] == [5, 6, 7, 8]
+    for player in "d_optimizer", "g_optimizer":
+        rates = [member[player].learning_rate for member in configs]
+        assert rates == pytest.approx(5e-4 * 10 ** (-np.arange(4) / 4))
+    assert len({population.structure(member) for member in configs}) == 1
+
+
+def test_populations_run_the_programs_of_runs():
+    """In turns, that of each run; side by side, one with the operations of all."""
+    config = changed("experiments/digits.py", *TINY)
+    dataset = build.load_dataset(config)
+    built = build.build(config, dataset.info["shape"], dataset.mean)
+    alone = Ours(config, dataset).programs()
+
+    def programs(way, n):
+        configs = members_of.members(config, n)
+        return members_of.ready(way, configs, built, dataset).programs()
+
+    def text(program, arguments, times):
+        return program.lower(*arguments).as_text()
+
+    (run,), (member,) = alone, programs(population.in_turns, 1)
+    assert text(*member) == text(*run)
+    assert {text(*part) for part in programs(population.in_turns, 3)} == {text(*run)}
+    one = operations(alone)
+    assert operations(programs(population.in_turns, 3)) == 3 * one
+    together = operations(programs(population.side_by_side, 3))
+    assert together == pytest.approx(3 * one, rel=0.02)
+
+
+# the estimate of scaling
+
+SHAPES = {"toy2d": (2,), "mnist_lsgan": (28, 28, 1), "cifar_dcgan": (32, 32, 3)}
+CONVOLUTIONAL = "generator.width=4", "discriminator.width=4"
+EXCHANGES = {
+    "MLPs": ("toy2d", ()),
+    "MLPs, turns of D": ("toy2d", ("d_steps=3",)),
+    "batch norm in G": ("mnist_lsgan", CONVOLUTIONAL),
+    "batch norm in both": ("cifar_dcgan", CONVOLUTIONAL),
+    "turns of both": ("cifar_dcgan", (*CONVOLUTIONAL, "d_steps=2", "g_steps=2")),
+}
+
+
+@pytest.mark.parametrize("case", EXCHANGES)
+def test_exchanged_bytes_are_those_of_the_compiled_step(case, tmp_path):
+    """On two devices: the sizes of all sums over them."""
+    name, changes = EXCHANGES[case]
+    config = changed(f"experiments/{name}.py", *changes, "devices=2", "batch_size=16")
+    shape = SHAPES[name]
+    if len(shape) == 3:
+        np.save(tmp_path / "x.npy", np.zeros((16, *shape), np.uint8))
+        path = ("data.path", f"{tmp_path}/x.npy")
+        override(config, [("data.name", "arrays"), path])
+    mesh = parallel.data_mesh(config)
+    dataset = build.load_dataset(config)
+    built = build.build(config, shape, dataset.mean)
+    state = build.initial_state(config, built, shape)
+    state = parallel.everywhere(state, mesh)
+    feed = make_feed(config, dataset, mesh)
+    dispatch = make_dispatch(config, built, dataset, mesh)
+    ((program, arguments, _),) = dispatch.programs(state, feed)
+    with parallel.within(mesh):
+        compiled = program.lower(*arguments).compile().as_text()
+
+    sums = re.findall(r"= (.*?) all-reduce(?:-start)?\(", compiled)
+    sizes = [
+        4 * math.prod(int(n) for n in dims.split(",") if n)
+        for shapes in sums
+        for dims in re.findall(r"f32\[([\d,]*)\]", shapes)
+    ]
+    expected = scaling.exchanged(state, config.d_steps, config.g_steps)
+    assert sum(sizes) == sum(expected.values())
+    most = scaling.all_reduces(state, config.d_steps, config.g_steps)
+    assert 0.8 * most <= len(sums) <= most
+
+
+def shapes(scale):
+    """A state of players with so many times the parameters."""
+    config = changed("experiments/digits.py", *TINY)
+    built = build.build(config, (8, 8, 1), lambda: np.zeros((8, 8, 1)))
+    state = jax.eval_shape(lambda: build.initial_state(config, built, (8, 8, 1)))
+
+    def longer(leaf):
+        return jax.ShapeDtypeStruct((scale, *leaf.shape), leaf.dtype)
+
+    d, g = (
+        player.replace(params=jax.tree.map(longer, player.params))
+        for player in (state.d, state.g)
+    )
+    return state.replace(d=d, g=g)
+
+
+def test_gradients_exchanged_are_as_many_as_parameters():
+    one, two = (scaling.exchanged(shapes(n), 1, 1)["gradients"] for n in (1, 2))
+    assert two == 2 * one
+    more = scaling.exchanged(shapes(1), 3, 2)["gradients"]
+    d_turns = scaling.exchanged(shapes(1), 2, 1)["gradients"] - one
+    assert more == 2 * one + d_turns
+
+
+def test_an_exchange_has_the_time_of_a_ring():
+    assert scaling.transfer(1e9, 1, 1) == 0
+    assert scaling.latency(1, 1) == 0
+    assert scaling.transfer(1e9, 1, 2) == 1e9 / scaling.NVLINK
+    many = scaling.transfer(1e9, 4096, 8)
+    assert many == pytest.approx(2e9 / scaling.NETWORK, rel=1e-4)
+    assert scaling.transfer(2e9, 1, 8) == 2 * scaling.transfer(1e9, 1, 8)
+    # each doubling of the hosts is one more hop up and one down
+    longer = scaling.latency(16, 8) - scaling.latency(8, 8)
+    assert longer == pytest.approx(2 * scaling.NETWORK_LATENCY)
+
+
+def test_an_estimate_is_made_of_operations_and_exchange(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr(scaling, "CLUSTERS", [(1, 1), (1, 8), (256, 8)])
+    flags = "--scaling", "--vary=batch_size=64,128", f"--json={tmp_path}/r.jsonl"
+    outcome = bench(*flags)
+    assert outcome.status == 0, outcome.err
+    assert "An estimate, not a measurement" in outcome.out
+    assert outcome.out == bench(f"--show={tmp_path}/r.jsonl").out
+    small, large = results(tmp_path / "r.jsonl")
+    assert small["bytes"] == large["bytes"]
+    assert small["compute_s"] == small["flops"] / (0.3 * 495e12)
+    for result in (small, large):
+        efficiencies = [cluster["efficiency"] for cluster in result["clusters"]]
+        assert efficiencies[0] == 1
+        assert 0 < efficiencies[2] < efficiencies[1] < 1
+        whole = result["compute_s"] + result["clusters"][1]["exchange_s"]
+        assert efficiencies[1] == result["compute_s"] / whole
+        assert f"{efficiencies[2]:.1%}" in outcome.out
+    # the larger the minibatch of each GPU, the less exchange matters
+    assert small["clusters"][1]["efficiency"] < large["clusters"][1]["efficiency"]
+
+
+def test_operations_are_rated_by_their_precision(bench, tmp_path):
+    """bfloat16 has twice the rate of TF32, and that 7.4 times the rate of float32."""
+    seconds = {}
+    for flag in ("dtype=bfloat16", "matmul_precision=high", "matmul_precision=highest"):
+        path = tmp_path / f"{flag}.jsonl"
+        outcome = bench("--scaling", f"--config.{flag}", f"--json={path}")
+        assert outcome.status == 0, outcome.err
+        (result,) = results(path)
+        seconds[flag] = result["compute_s"] / result["flops"]
+    bfloat16, tf32, float32 = seconds.values()
+    assert tf32 / bfloat16 == pytest.approx(2, rel=0.01)
+    assert float32 / tf32 == pytest.approx(7.4, rel=0.01)
+
+
+def test_results_of_every_kind_are_shown(bench, small, tmp_path):
+    """A table for each; lines of older versions are of training."""
+    path = tmp_path / "r.jsonl"
+    json_flag = f"--json={path}"
+    assert bench(*small, "--scaling", json_flag).status == 0
+    flags = *small, *FAST, "--config.devices=1"
+    assert bench(*flags, "--population=1", json_flag).status == 0
+    assert bench(*flags, json_flag).status == 0
+    scaled, peopled, trained = results(path)
+    del trained["kind"]
+    path.write_text("".join(json.dumps(r) + "\n" for r in (scaled, peopled, trained)))
+    shown = bench(f"--show={path}").out
+    headers = [line for line in shown.splitlines() if line.startswith("| experiment")]
+    assert len(headers) == 3
+    assert ["ms a step" in headers[0], "members" in headers[1]] == [True, True]
+    assert "GFLOP a step" in headers[2]

@@ -2,7 +2,6 @@
 
 import math
 
-import jax
 import numpy as np
 import pytest
 import scipy.stats
@@ -155,7 +154,7 @@ def test_a_run_logs_the_modes_of_what_it_samples(gan, tmp_path):
     dataset = build.load_dataset(run.config)
     assert dataset.info == run.info
     built = build.build(run.config, (2,), dataset.mean)
-    sample_key = jax.random.split(build.loop_key(run.config), 3)[1]
+    sample_key = build.loop_keys(run.config)["samples"]
     watch = make_mode_watch(run.config, built, dataset, sample_key)
     values = watch.read(watch.compute(run.state))
     assert 0 < values["high_quality"] < 1

@@ -39,6 +39,7 @@ def job(start, small, tmp_path):
                 "-m",
                 "gan_jax.main",
                 *small,
+                "--config.devices=0",
                 *FLAGS,
                 f"--workdir={workdir}",
                 "--multihost",
@@ -93,12 +94,12 @@ def same_runs(one, other):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     """The same training by one process on one device."""
-    from conftest import ONE_DEVICE, SMALL
+    from conftest import SMALL
 
     from gan_jax import cli, main
 
     workdir = tmp_path_factory.mktemp("alone") / "run"
-    flags = [ONE_DEVICE, *SMALL, *FLAGS, "--config.steps=20", f"--workdir={workdir}"]
+    flags = [*SMALL, *FLAGS, "--config.steps=20", f"--workdir={workdir}"]
     assert cli.run(main.main, flags) == 0
     return workdir
 
@@ -145,7 +146,7 @@ def test_checkpoints_move_between_one_process_and_several(
 def test_a_killed_process_ends_the_job_and_the_restart_resumes(
     job, finish, alone, tmp_path
 ):
-    processes = job(2, "--config.steps=1000000")
+    processes = job(2, "--config.steps=10000000")
     wait_for_step(tmp_path / "job", 10, processes[0])
     processes[1].send_signal(signal.SIGKILL)
     outcome = finish(processes[0])
@@ -167,7 +168,7 @@ def test_a_killed_process_ends_the_job_and_the_restart_resumes(
 
 
 def test_sigterm_to_one_process_saves_in_all(job, finish, tmp_path):
-    processes = job(2, "--config.steps=1000000", "--config.checkpoint_every=1000000")
+    processes = job(2, "--config.steps=10000000", "--config.checkpoint_every=1000000")
     log = tmp_path / "job" / "metrics.jsonl"
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and not (log.exists() and log.stat().st_size):

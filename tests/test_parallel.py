@@ -235,7 +235,7 @@ def test_checkpoints_move_between_numbers_of_devices(gan, small, tmp_path):
 
 
 def test_as_many_devices_as_divide_the_minibatch_are_taken(gan, small, tmp_path):
-    flags = (*small, "--config.steps=1", "--config.batch_size=15")
+    flags = (*small, "--config.devices=0", "--config.steps=1", "--config.batch_size=15")
     outcome = gan(*flags, f"--workdir={tmp_path}")
     assert outcome.status == 0
     assert "devices: 1 of 2, 1 for a minibatch, 15 examples each" in outcome.err

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import gan_jax
 from gan_jax.config import load_experiment, override
 from gan_jax.data import scaling, source, stream, tfds, tfds_split
 from gan_jax.data.dataset import Options, make_dataset
-from gan_jax.data.order import minibatch_indices
+from gan_jax.data.order import Order
 from gan_jax.data.source import Source
 from gan_jax.errors import UsageError
 from gan_jax.metrics import judge, reference
@@ -184,7 +185,7 @@ def test_records_travel_to_other_processes(write):
 
 
 def rows_of(step, count=1, n=4):
-    return minibatch_indices(5, step * count, count, n, N)
+    return Order(5, n, N)(step * count, count)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -475,3 +476,61 @@ def test_pixels_that_no_memory_holds_are_refused_before_training(monkeypatch):
     assert "--reference=train[:5000]" in message
     held = dataclasses.replace(lazy.arrays, rows=np.arange(N - 1))
     judge.refuse(config, lazy._replace(arrays=held))
+
+
+# training
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"d_steps": 2, "data.workers": 1, "data.flip": "true"},
+        {"d_steps": 9},  # turn by turn
+        {"devices": 2, "d_steps": 2, "data.dequantize": "true"},
+    ],
+)
+def test_a_streamed_run_is_the_run_in_memory_bit_for_bit(write, gan, tmp_path, changes):
+    """Through two epochs, and stopped and resumed on the way."""
+    write()
+    flags = [
+        "--config.data.name=tfds",
+        "--config.data.builder=few",
+        "--config.batch_size=4",
+        "--config.generator.widths=8",
+        "--config.discriminator.widths=8",
+        "--config.checkpoint_every=100",
+        "--config.log_every=4",
+        "--config.sample_grid=1,2",
+    ]
+    flags += [
+        f"--config.{field}={value}"
+        for field, value in changes.items()
+        if field != "data.workers"
+    ]
+    workers = f"--config.data.workers={changes.get('data.workers', 0)}"
+    stream_flags = "--config.data.stream=true", workers
+    runs = {"disk": [(5, stream_flags), (12, stream_flags)], "memory": [(12, ())]}
+    for name, parts in runs.items():
+        for steps, more in parts:
+            to = f"--config.steps={steps}", f"--workdir={tmp_path}/{name}"
+            outcome = gan(*flags, *more, *to)
+            assert outcome.status == 0, outcome.err
+    states = [gan_jax.load(tmp_path / name).state for name in runs]
+    for one, other in zip(*map(jax.tree.leaves, states), strict=True):
+        if not jax.dtypes.issubdtype(one.dtype, jax.dtypes.prng_key):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_many_steps_in_one_program_have_no_stream(write, gan, tmp_path):
+    write()
+    flags = "--config.data.name=tfds", "--config.data.builder=few"
+    outcome = gan(
+        *flags,
+        "--config.data.stream=true",
+        "--config.batch_size=4",
+        "--config.steps_per_dispatch=2",
+        f"--workdir={tmp_path}/run",
+    )
+    assert outcome.status == 2
+    assert "config.steps_per_dispatch=2" in outcome.error

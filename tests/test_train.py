@@ -89,7 +89,7 @@ def copy(uninterrupted, tmp_path):
 def test_the_first_lines_say_what_is_trained_where(gan, flags, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = gan(*flags, "--config.steps=1")
-    versions, data, networks, workdir = outcome.err.splitlines()[:4]
+    versions, data, networks, devices, workdir = outcome.err.splitlines()[:5]
     assert (outcome.status, outcome.out) == (0, "")
     assert f"gan_jax {gan_jax.__version__}, jax {jax.__version__}, " in versions
     assert f"{jax.device_count()} x cpu" in versions
@@ -97,6 +97,7 @@ def test_the_first_lines_say_what_is_trained_where(gan, flags, tmp_path, monkeyp
     # 8 -> 16 -> 64 and 64 -> 16 -> 1, with biases
     assert "generator: mlp, 1,232 parameters" in networks
     assert "discriminator: mlp, 1,057 parameters" in networks
+    assert devices == "devices: 1 of 2, 1 for a minibatch, 16 examples each"
     assert workdir == "work directory: runs/digits, starts fresh"
     assert outcome.err.splitlines()[-1] == "done: 1 steps, in runs/digits"
     assert (tmp_path / "runs" / "digits" / "config.json").is_file()
@@ -141,8 +142,8 @@ def pixels(path):
 def test_pictures_show_the_same_latents_all_along(uninterrupted):
     """What the picture of a step shows is G of latents that do not depend on it."""
     early, late = (gan_jax.load(uninterrupted, step) for step in (8, 12))
-    keys = jax.random.split(gan_jax.build.loop_key(late.config), 3)
-    z = late.game.latents(keys[1], {"x": np.empty((4, 0))})
+    key = build.loop_keys(late.config)["samples"]
+    z = late.game.latents(key, {"x": np.empty((4, 0))})
     expected = gan_jax.pictures.grid(late.generate(z), 2, 2)[..., 0]
     shown = pixels(uninterrupted / "samples" / "00000012.png")
     assert np.abs(shown - expected).max() <= 1

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from gan_jax import build, parallel
-from gan_jax.data.order import minibatch_indices
+from gan_jax.data.order import Order
 from gan_jax.data.stream import Records, Stream
 
 
@@ -36,10 +36,10 @@ def make_feed(config, dataset, mesh) -> Feed:
 
 def from_memory(config, size, arrays) -> Feed:
     """The minibatches of a run whose whole data, `arrays`, lie on the devices."""
-    k, n = config.d_steps, config.batch_size
+    order, k = Order(config.seed, config.batch_size, size), config.d_steps
 
     def fetch(start, count):
-        return arrays, minibatch_indices(config.seed, start * k, count * k, n, size)
+        return arrays, order(start * k, count * k)
 
     return Feed(fetch, build.loop_keys(config)["views"])
 

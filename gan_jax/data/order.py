@@ -5,29 +5,36 @@ have seen. Every epoch is a fresh permutation; what is left after its last full
 minibatch is dropped.
 """
 
-import functools
-
 import numpy as np
 
 
-@functools.lru_cache(maxsize=2)  # the epoch that ends and the one that begins
-def permutation(seed: int, epoch: int, size: int) -> np.ndarray:
-    """The order of the `size` examples in `epoch` (0, 1, ...), int32 [size]."""
-    order = np.random.default_rng([seed, epoch]).permutation(size)
-    return order.astype(np.int32)
+class Order:
+    """The minibatches of a run, counted from its start through all epochs.
 
-
-def minibatch_indices(
-    seed: int, first: int, count: int, batch_size: int, size: int
-) -> np.ndarray:
-    """The examples of minibatches first, ..., first + count - 1: int32 [count, n].
-
-    Minibatches are counted from the start of the run, through all epochs.
+    order(first, count) -> the examples of minibatches first, ..., first + count - 1:
+    int32 [count, batch_size], each in 0 .. size - 1
     """
-    per_epoch = size // batch_size
-    rows = []
-    for position in range(first, first + count):
-        epoch, row = divmod(position, per_epoch)
-        order = permutation(seed, epoch, size)
-        rows.append(order[row * batch_size : (row + 1) * batch_size])
-    return np.stack(rows)
+
+    def __init__(self, seed: int, batch_size: int, size: int):
+        self.batch_size = batch_size
+        self._seed, self._size = seed, size
+        self._epochs: dict[int, np.ndarray] = {}  # those at hand
+
+    def __call__(self, first: int, count: int) -> np.ndarray:
+        n, per_epoch = self.batch_size, self._size // self.batch_size
+        rows = []
+        for position in range(first, first + count):
+            epoch, row = divmod(position, per_epoch)
+            rows.append(self._permutation(epoch)[row * n : (row + 1) * n])
+        return np.stack(rows)
+
+    def _permutation(self, epoch):
+        """The order of all examples in an epoch, kept until another is asked for."""
+        epochs = self._epochs
+        if epoch in epochs:
+            return epochs[epoch]
+        order = np.random.default_rng([self._seed, epoch]).permutation(self._size)
+        order = order.astype(np.int32)
+        near = {other: x for other, x in epochs.items() if abs(other - epoch) == 1}
+        self._epochs = near | {epoch: order}  # replaced whole: threads may ask at once
+        return order

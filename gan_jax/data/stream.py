@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from absl import flags
 
-from gan_jax.data.order import minibatch_indices
+from gan_jax.data.order import Order
 from gan_jax.errors import UsageError
 
 # Bytes that may be held at once: of examples read ahead, and of a column made an array.
@@ -112,20 +112,18 @@ class Column:
 class _Minibatches:
     """position -> the examples of `count` minibatches, {name: [count, n, *shape]}.
 
-    n is this host's part of batch_size; position counts in groups of `count`.
+    n is this host's part of a minibatch; position counts in groups of `count`.
     """
 
     records: Records
-    seed: int
-    batch_size: int
+    order: Order
     count: int
     share: tuple[int, int]
 
     def __call__(self, position: int) -> dict[str, np.ndarray]:
         host, hosts = self.share
-        size, n = self.records.size, self.batch_size // hosts
-        first = position * self.count
-        rows = minibatch_indices(self.seed, first, self.count, self.batch_size, size)
+        n = self.order.batch_size // hosts
+        rows = self.order(position * self.count, self.count)
         own = rows[:, host * n : (host + 1) * n]
         examples = self.records.fetch(own.reshape(-1))
         return {
@@ -138,7 +136,7 @@ class _Minibatches:
         """Of what one call returns."""
         columns = self.records.first(1).values()
         one = sum(column.nbytes for column in columns)
-        return one * self.count * self.batch_size // self.share[1]
+        return one * self.count * self.order.batch_size // self.share[1]
 
 
 def minibatches(
@@ -153,7 +151,7 @@ def minibatches(
     """The examples of step `step`, of the next one, and so on without end.
 
     A step takes `count` minibatches: {name: [count, n, *shape]}. Those are the rows of
-    `minibatch_indices`, a function of (seed, step) alone, so that a run resumes at any
+    `Order`, a function of (seed, step) alone, so that a run resumes at any
     step. `share` = (host, hosts) chooses the rows of this host, the same number for
     each: n = batch_size / hosts.
 
@@ -166,7 +164,8 @@ def minibatches(
     host, hosts = share
     if batch_size % hosts or not 0 <= host < hosts:
         raise ValueError(f"host {host} of {hosts} has no equal part of {batch_size}")
-    read = _Minibatches(records, seed, batch_size, count, share)
+    order = Order(seed, batch_size, records.size)
+    read = _Minibatches(records, order, count, share)
     dataset = grain.MapDataset.range(step, sys.maxsize).map(read)
     if records.workers:
         dataset = _by_processes(dataset, records.workers)

@@ -191,7 +191,7 @@ def _seconds_a_step(folder, configs):
 def _timed(config):
     """Seconds that one step takes, of some seconds of them; None if it cannot be."""
     from gan_jax import build
-    from gan_jax.benchmark import Ours
+    from gan_jax.benchmark.ours import Ours
 
     try:
         ours = Ours(config, build.load_dataset(config))

@@ -1,0 +1,112 @@
+"""An experiment of ours, compiled and ready to train."""
+
+import resource
+import sys
+import time
+
+import jax
+
+from gan_jax import build, parallel
+from gan_jax.benchmark.machine import matmul_rate
+from gan_jax.data.feed import make_feed
+from gan_jax.dispatch import make_dispatch
+
+_COMPILED = "/jax/core/compile/backend_compile_duration"
+
+
+class Training:
+    """Training steps of one run or of the members of a population, one by one.
+
+    dispatch, feed, state: as `train.run_steps` is given them
+    """
+
+    def __init__(self, config, dispatch, feed, state):
+        self._dispatch, self._feed, self._state = dispatch, feed, state
+        self._step = config.log_every - 1  # both programs warm up, the logging one too
+
+    def take(self, steps: int) -> float:
+        """Trains; returns the seconds."""
+        begin, last = time.perf_counter(), self._step + steps
+        metrics = None
+        while self._step < last:
+            stop, before = min(last, self._step + self._dispatch.most), metrics
+            advance = self._dispatch.run
+            self._state, metrics = advance(self._state, self._feed, self._step, stop)
+            jax.block_until_ready(before)  # as a run does: two dispatches at the most
+            self._step = stop
+        jax.block_until_ready(self._state)
+        return time.perf_counter() - begin
+
+    def programs(self) -> list:
+        """What one step runs, as of `Dispatch.programs`."""
+        return self._dispatch.programs(self._state, self._feed)
+
+
+class Ours(Training):
+    """A run of an experiment, on the devices that share its minibatches.
+
+    parameters:   how many each player has: {"d": .., "g": ..}
+    compilations: a list that grows by one with every program that is compiled
+    """
+
+    def __init__(self, config, dataset):
+        shape = tuple(dataset.info["shape"])
+        built = build.build(config, shape, dataset.mean)
+        mesh = parallel.data_mesh(config)
+        state = build.initial_state(config, built, shape)
+        self.parameters = {
+            name: sum(leaf.size for leaf in jax.tree.leaves(player.params))
+            for name, player in (("d", state.d), ("g", state.g))
+        }
+        super().__init__(
+            config,
+            make_dispatch(config, built, dataset, mesh),
+            make_feed(config, dataset, mesh),
+            parallel.everywhere(state, mesh),
+        )
+        self.compilations = _count_compilations()
+
+    def costs(self) -> dict:
+        """Operations, memory and compilations."""
+        recompilations = len(self.compilations)
+        temporary = 0
+        for program, arguments, _ in self.programs():
+            memory = program.lower(*arguments).compile().memory_analysis()
+            temporary = max(temporary, getattr(memory, "temp_size_in_bytes", 0))
+        device = jax.devices()[0].memory_stats() or {}
+        state = sum(leaf.nbytes for leaf in jax.tree.leaves(self._state.d))
+        state += sum(leaf.nbytes for leaf in jax.tree.leaves(self._state.g))
+        # ru_maxrss is in kilobytes, on macOS in bytes
+        unit = 1 if sys.platform == "darwin" else 1024
+        return {
+            "parameters": self.parameters,
+            "recompilations": recompilations,
+            "flops": operations(self.programs()),
+            "matmul_flops_per_s": matmul_rate(),
+            "memory": {
+                "players": state,
+                "temporary": temporary,
+                "device_peak": device.get("peak_bytes_in_use"),
+                "host_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+            },
+        }
+
+
+def operations(programs: list) -> float:
+    """Floating-point operations of what one step runs, as of `Dispatch.programs`."""
+    return sum(
+        times * (program.lower(*arguments).cost_analysis() or {}).get("flops", 0.0)
+        for program, arguments, times in programs
+    )
+
+
+def _count_compilations():
+    """A list that grows by one with every program that is compiled from now on."""
+    seen = []
+
+    def listen(event, duration, **details):
+        if event == _COMPILED:
+            seen.append(duration)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    return seen
