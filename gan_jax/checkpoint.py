@@ -24,8 +24,8 @@ _KEEP = 3
 class Checkpoints:
     """Writes checkpoints under `root`, keeping the newest few.
 
-    step: where the run goes on; checkpoints of later steps, which `restore` found
-          damaged, are moved out of the way to `root`-damaged
+    step: where the run goes on; checkpoints of later steps, which are damaged or which
+          the other members of a population lack, are moved to `root`-set-aside
 
     Use as a context manager: leaving it waits for what is still being written.
     """
@@ -35,7 +35,7 @@ class Checkpoints:
             for saved in saved_steps(root):
                 if saved > step:
                     _move_away(root, saved)
-        parallel.wait_for_all("no damaged checkpoint is left")
+        parallel.wait_for_all("later checkpoints are set aside")
         self._latest = max(saved_steps(root), default=None)
         self._orbax = ocp.training.Checkpointer(
             str(root.absolute()),
@@ -87,7 +87,7 @@ def saved_steps(root: Path) -> list[int]:
 
 
 def _move_away(root: Path, step: int) -> None:
-    folder = root.with_name(f"{root.name}-damaged")
+    folder = root.with_name(f"{root.name}-set-aside")
     folder.mkdir(exist_ok=True)
     target = folder / str(step)
     shutil.rmtree(target, ignore_errors=True)  # of an earlier time

@@ -71,7 +71,7 @@ class Observer:
     def look(self, step, state, last):
         """Queues on the device what is due at step's end; finish(seen) does the rest.
 
-        state: () -> the state, asked for only if it is needed
+        state: () -> the state in buffers of its own, asked for only if needed
         seen:  the metrics, on the host, of all steps since the last look, as (start,
                stop, metrics)
 
@@ -80,17 +80,17 @@ class Observer:
         config, writes = self._config, self._writes
 
         def due(interval):
-            return step > 0 and step % interval == 0
+            return step > 0 and interval > 0 and step % interval == 0
 
         logs = due(config.log_every)
         looking = [watch for watch in self._watches if due(watch.every)]
         paints = step % config.sample_every == 0 or step == config.steps
         saves = due(config.checkpoint_every) or last
         finite, watched, saved, samples = True, [], None, None
-        if looking or paints or saves:
-            state = state()
-            saved = _copy(state) if saves else None
-            state = parallel.local(state)
+        # no host may know of an end that the others do not: it is not asked who watches
+        if paints or saves or due(config.validate_every) or due(config.evaluate_every):
+            saved = state()
+            state = parallel.local(saved)
             finite = _is_finite(state)
             watched = [(watch.read, watch.compute(state)) for watch in looking]
             samples = self._painter.sample(state) if paints and writes else None
@@ -143,7 +143,7 @@ class Observer:
 
 
 @jax.jit
-def _copy(state):
+def copied(state):
     """The state in buffers of its own, which the next dispatch does not take over."""
     return jax.tree.map(jnp.copy, state)
 

@@ -24,6 +24,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from gan_jax.errors import DivergedError, Interrupted, UsageError
 
+_AXES = "member", "data"
+
 
 def data_mesh(config) -> Mesh:
     """The devices that share the minibatches of a run, all in one axis.
@@ -33,9 +35,8 @@ def data_mesh(config) -> Mesh:
     """
     devices = jax.devices()
     units = config.batch_size // config.pack  # what D judges at once stays together
-    divisors = [n for n in range(1, len(devices) + 1) if units % n == 0]
+    divisors = [n for n in range(1, len(chosen(config)) + 1) if units % n == 0]
     n = config.devices or max(divisors)
-    _refuse_too_many(n)
     if jax.process_count() > 1:
         if config.devices not in (0, len(devices)):
             raise UsageError(
@@ -50,39 +51,45 @@ def data_mesh(config) -> Mesh:
             f"config.batch_size={config.batch_size} cannot be divided among {n} "
             f"devices; nearest sizes: {' or '.join(map(str, sizes))}"
         )
-    return _mesh((n,), ("data",))
+    return _mesh((n,), _AXES[1:])
 
 
 def population_mesh(config, members: int) -> Mesh:
-    """The devices of a population: members side by side, then data within a member."""
-    devices = config.devices or len(jax.devices())
-    if devices > len(jax.devices()):
-        raise UsageError(
-            f"config.devices={devices}, but there are {len(jax.devices())}"
-        )
-    across = max(n for n in range(1, devices + 1) if members % n == 0)
-    units = config.batch_size // config.pack
-    within = max(n for n in range(1, devices // across + 1) if units % n == 0)
-    return _mesh((across, within), ("member", "data"))
+    """The devices of a population: members side by side, and data within a member.
+
+    As many devices as their numbers allow, and members rather than data, which cost an
+    exchange.
+    """
+    found, units = len(chosen(config)), config.batch_size // config.pack
+    shapes = [
+        (across, inside)
+        for across in range(1, found + 1)
+        for inside in range(1, found // across + 1)
+        if members % across == 0 and units % inside == 0
+    ]
+    return _mesh(max(shapes, key=lambda shape: (math.prod(shape), shape)), _AXES)
 
 
-def _refuse_too_many(devices):
-    found = len(jax.devices())
-    if devices > found:
-        raise UsageError(f"config.devices={devices}, but there are {found}")
+def chosen(config) -> list:
+    """The devices that config.devices allows; UsageError where there are fewer."""
+    found = jax.devices()
+    if config.devices > len(found):
+        raise UsageError(f"config.devices={config.devices}, but there are {len(found)}")
+    return found[: config.devices or None]
 
 
 def one_device(device) -> Mesh:
     """A mesh of this device alone."""
-    return _mesh((1,), ("data",), [device])
+    return _mesh((1,), _AXES[1:], [device])
 
 
 def _mesh(shape, axes, devices=None):
-    devices = devices or jax.devices()[: math.prod(shape)]
+    # in their order, so that the examples of a host are neighbours
+    devices = np.array(devices or jax.devices()[: math.prod(shape)])
     # the default type of an axis, Explicit, would put shardings into the types that
     # flax sees
     types = (AxisType.Auto,) * len(axes)
-    return jax.make_mesh(shape, axes, devices=devices, axis_types=types)
+    return Mesh(devices.reshape(shape), axes, axis_types=types)
 
 
 def describe(mesh: Mesh, config) -> str:
@@ -217,19 +224,19 @@ def ends_with_the_job():
     except BaseException as error:
         if jax.process_count() == 1:
             raise
-        if isinstance(error, jax.errors.JaxRuntimeError):
+        status, line = 1, "this process of the job failed"
+        if isinstance(error, UsageError):
+            status, line = error.exit_status, str(error)
+        elif isinstance(error, jax.errors.JaxRuntimeError):
             reason = str(error).partition("\n")[0]
-            line = f"a process of the job is gone, or its device ({reason})"
+            line = (
+                f"a process of the job is gone, or its device ({reason}); start all of "
+                "them again to go on from the newest checkpoint"
+            )
         else:
             traceback.print_exc()
-            line = "a process of the job failed"
-        print(
-            f"gan_jax: {line}; start all of them again to go on from the newest "
-            "checkpoint",
-            file=sys.stderr,
-            flush=True,
-        )
-        os._exit(1)
+        print(f"gan_jax: {line}", file=sys.stderr, flush=True)
+        os._exit(status)
 
 
 def _wait_for(address, timeout):

@@ -27,7 +27,7 @@ from gan_jax.data.stream import Records
 from gan_jax.dispatch import Dispatch, has_convolutions, make_dispatch
 from gan_jax.errors import DivergedError, UsageError
 from gan_jax.log import say
-from gan_jax.observe import Observer
+from gan_jax.observe import Observer, copied
 from gan_jax.train import announce, begin, prepare, run_steps
 from gan_jax.validation import validate
 from gan_jax.workdir import claim, refuse_another_run
@@ -58,7 +58,10 @@ def structure(config) -> str:
 
 
 def train_population(
-    configs, workdirs, experiment: str = "custom"
+    configs,
+    workdirs,
+    experiment: str = "custom",
+    on_divergence: Callable[[Path, DivergedError], None] = lambda workdir, error: None,
 ) -> list[DivergedError | None]:
     """Trains the members to their config.steps, each in its own work directory.
 
@@ -66,9 +69,10 @@ def train_population(
     that is faster; more of them than memory holds, in several groups. Those that go on
     from a checkpoint do so together where all have one of the same step.
 
-    Returns, for each member, None or how it diverged: it is then left as it was, and
-    neither stops nor changes the others. Raises UsageError where the members cannot be
-    one population, Interrupted with all of them saved.
+    Returns, for each member, None or how it diverged: it is then left at its newest
+    checkpoint, and neither stops nor changes the others; `on_divergence` is told at
+    once. Raises UsageError where the members cannot be one population, Interrupted with
+    all of them saved.
     """
     workdirs = [Path(workdir) for workdir in workdirs]
     _refuse(configs, workdirs, experiment)
@@ -80,18 +84,32 @@ def train_population(
         for workdir in workdirs:
             claims.enter_context(claim(workdir))
         _refuse(configs, workdirs, experiment)
-        pending = {
-            workdir: member
-            for workdir, member in zip(workdirs, configs, strict=True)
-            if max(_saved(workdir), default=0) < config.steps
-        }
-        outcomes = dict.fromkeys(workdirs)
-        for step, group in _together(list(pending)):
-            size = members_that_fit(config, built, dataset)
+        case = _Case(dataset, built, experiment, on_divergence)
+        members = dict(zip(workdirs, configs, strict=True))
+        outcomes, size = dict.fromkeys(workdirs), None
+        for step, group in _resumptions(members, case):
+            size = size or members_that_fit(config, built, dataset)
             for first in range(0, len(group), size):
-                some = {workdir: pending[workdir] for workdir in group[first:][:size]}
-                outcomes |= _train_group(some, step, dataset, built, experiment)
+                some = {workdir: members[workdir] for workdir in group[first:][:size]}
+                outcomes |= _train_group(some, step, case)
     return list(outcomes.values())
+
+
+class _Case(NamedTuple):
+    """What the members of a population share."""
+
+    dataset: Any
+    built: build.Built
+    experiment: str
+    on_divergence: Callable
+
+    def state(self, config, workdir, step):
+        """The state that a member had at `step`; a fresh one at 0."""
+        shape = self.dataset.info["shape"]
+        fresh = functools.partial(build.initial_state, config, self.built, shape)
+        if not step:
+            return fresh()
+        return restore(workdir / "checkpoints", jax.eval_shape(fresh), step)
 
 
 def _refuse(configs, workdirs, experiment):
@@ -122,66 +140,95 @@ def _structural_differences(one, other):
     ]
 
 
-def _saved(workdir):
-    return saved_steps(workdir / "checkpoints")
+def _resumptions(members, case):
+    """[(step, work directories)]: who goes on together, and from which checkpoint."""
+    saved = {workdir: set(saved_steps(workdir / "checkpoints")) for workdir in members}
+    whole = set()
+    while True:
+        groups = _together(saved, next(iter(members.values())).steps)
+        unread = [(w, step) for step, group in groups for w in group if step]
+        unread = [pair for pair in unread if pair not in whole]
+        if not unread:
+            return groups
+        for workdir, step in unread:
+            try:
+                case.state(members[workdir], workdir, step)
+                whole.add((workdir, step))
+            except UsageError:  # damaged, which is said; the one before may do
+                saved[workdir].discard(step)
+                if not saved[workdir]:
+                    raise
 
 
-def _together(workdirs):
-    """(step, work directories) of those that go on together."""
-    if not workdirs:
+def _together(saved, steps):
+    """Those that are not trained to `steps` yet, with the steps that they go on from.
+
+    All from the last step that each of them has saved. Where there is none, those with
+    the same newest one.
+    """
+    open_ones = {w: each for w, each in saved.items() if max(each, default=0) < steps}
+    if not open_ones:
         return []
-    saved = {workdir: {0, *_saved(workdir)} for workdir in workdirs}
-    step = max(set.intersection(*saved.values()))
-    if step or all(steps == {0} for steps in saved.values()):
-        return [(step, workdirs)]
-    newest = {workdir: max(steps) for workdir, steps in saved.items()}
-    return [
-        (step, [workdir for workdir in workdirs if newest[workdir] == step])
-        for step in sorted(set(newest.values()))
-    ]
+    common = set.intersection(*open_ones.values())
+    if common:
+        return [(max(common), list(open_ones))]
+    groups = {}
+    for workdir, each in open_ones.items():
+        groups.setdefault(max(each, default=0), []).append(workdir)
+    return sorted(groups.items())
 
 
-def _train_group(members, step, dataset, built, experiment):
+def _train_group(members, step, case):
     """Trains members from the same step; {work directory: outcome}."""
     configs = list(members.values())
-    config, shape = configs[0], dataset.info["shape"]
-
-    def state_of(workdir, config):
-        fresh = functools.partial(build.initial_state, config, built, shape)
-        if not step:
-            return fresh()
-        return restore(workdir / "checkpoints", jax.eval_shape(fresh), step)
-
-    states = [state_of(workdir, config) for workdir, config in members.items()]
+    config, dataset, built, experiment = configs[0], *case[:3]
+    states = [
+        _on_host(case.state(config, workdir, step))
+        for workdir, config in members.items()
+    ]
     make = in_turns if convolves(config, built, dataset) else side_by_side
     team = make(configs, built, dataset)
-    announce(config, dataset, states[0], team.mesh)
+    announce(config, dataset, states[0], team.devices)
     how = f"resume from step {step:,}" if step else "start fresh"
     say(f"{len(members)} members, {make.__name__.replace('_', ' ')}, {how}")
     for workdir, member in members.items():
         begin(workdir, member, experiment, dataset, step or None)
-    observer = _Observers(members, built, dataset, experiment, step, team)
+    observer = _Observers(members, step, case, team)
     state = team.gather(states)
-    run_steps(config, team.dispatch, team.feed, state, observer, len(members))
+    del states  # large, and not used any more
+    n, own = len(members), team.state
+    run_steps(config, team.dispatch, team.feed, state, observer, n, own)
     return dict(zip(members, observer.outcomes, strict=True))
+
+
+def _on_host(state):
+    """The state with its arrays in the memory of the host, all but the small keys."""
+
+    def fetch(leaf):
+        is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return leaf if is_key else np.asarray(leaf)
+
+    return jax.tree.map(fetch, state)
 
 
 class Team(NamedTuple):
     """How the members of a population train.
 
-    mesh:     the devices, of one member at a time or of all of them
+    devices:  on which they do, in words
     dispatch: steps of all members
     feed:     their minibatches
     gather:   states of the members -> the state of the population
-    of:       (state or metrics of the population, i) -> those of member i
+    state:    (state of the population, i) -> that of member i, in buffers of its own
+    metrics:  (metrics of the population on the host, i) -> those of member i
     alive:    whether each member still trains; set to False from outside
     """
 
-    mesh: Any
+    devices: str
     dispatch: Dispatch
     feed: Any
     gather: Callable
-    of: Callable
+    state: Callable
+    metrics: Callable
     alive: list[bool]
 
 
@@ -194,30 +241,30 @@ def side_by_side(configs, built, dataset) -> Team:
     def fetch(start, count):
         return arrays, np.stack([feed.fetch(start, count)[1] for feed in feeds])
 
+    def stack(*leaves):
+        # on the host, where there is room for all of them
+        on_host = isinstance(leaves[0], np.ndarray)
+        return np.stack(leaves) if on_host else jnp.stack(leaves)
+
     def gather(states):
-        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-        return parallel.by_member(stacked, mesh)
+        return parallel.by_member(jax.tree.map(stack, *states), mesh)
 
     take = jax.jit(lambda state, i: jax.tree.map(lambda leaf: leaf[i], state))
 
-    def of(tree, i):
-        on_host = isinstance(jax.tree.leaves(tree)[0], np.ndarray)
-        return jax.tree.map(lambda leaf: leaf[i], tree) if on_host else take(tree, i)
-
     return Team(
-        mesh,
+        parallel.describe(mesh, configs[0]),
         make_dispatch(configs[0], built, dataset, mesh, population=True),
         Feed(fetch, parallel.by_member(jnp.stack([feed.key for feed in feeds]), mesh)),
         gather,
-        of,
+        take,
+        lambda metrics, i: {name: values[i] for name, values in metrics.items()},
         [True] * len(configs),
     )
 
 
 def in_turns(configs, built, dataset) -> Team:
     """One member after the other; each on one device, the devices at the same time."""
-    devices = jax.devices()[: configs[0].devices or None]
-    meshes = [parallel.one_device(device) for device in devices]
+    meshes = [parallel.one_device(device) for device in parallel.chosen(configs[0])]
     places = [meshes[i % len(meshes)] for i in range(len(configs))]
     arrays = {mesh: parallel.everywhere(dataset.arrays, mesh) for mesh in meshes}
     feeds = [
@@ -243,7 +290,13 @@ def in_turns(configs, built, dataset) -> Team:
         return [parallel.everywhere(state, place) for state, place in pairs]
 
     dispatch = Dispatch(run, one.most, programs)
-    return Team(meshes[0], dispatch, feeds, gather, operator.getitem, alive)
+    where = f"{len(meshes)} of {len(jax.devices())}, each with one member at a time"
+
+    def state_of(states, i):
+        return copied(states[i])
+
+    get = operator.getitem
+    return Team(where, dispatch, feeds, gather, state_of, get, alive)
 
 
 def members_that_fit(config, built, dataset) -> int:
@@ -294,11 +347,12 @@ def convolves(config, built, dataset) -> bool:
 class _Observers:
     """The members' observers as one, which goes on without those that diverged."""
 
-    def __init__(self, members, built, dataset, experiment, step, team):
+    def __init__(self, members, step, case, team):
         self._members = [
-            Observer(config, built, dataset, workdir, experiment, step)
+            Observer(config, case.built, case.dataset, workdir, case.experiment, step)
             for workdir, config in members.items()
         ]
+        self._workdirs, self._on_divergence = list(members), case.on_divergence
         self._team, self._files = team, contextlib.ExitStack()
         self.outcomes = [None] * len(members)
         self.step, self.every = step, self._members[0].every
@@ -319,9 +373,9 @@ class _Observers:
         return self._members[0].due(step, last)
 
     def look(self, step, state, last):
-        of, alive = self._team.of, self._team.alive
+        team, alive = self._team, self._team.alive
         looks = {
-            i: member.look(step, functools.partial(of, state(), i), last)
+            i: member.look(step, functools.partial(state, i), last)
             for i, member in enumerate(self._members)
             if alive[i]
         }
@@ -329,12 +383,13 @@ class _Observers:
         def finish(seen):
             found = []
             for i, look in looks.items():
-                rows = [(start, stop, of(metrics, i)) for start, stop, metrics in seen]
+                rows = [(a, b, team.metrics(metrics, i)) for a, b, metrics in seen]
                 try:
                     found.append(look(rows))
                 except DivergedError as error:
                     self.outcomes[i], alive[i] = error, False
-                    say(f"member {i}: {error}; {sum(alive)} go on")
+                    say(f"{self._workdirs[i]}: {error}; {sum(alive)} members go on")
+                    self._on_divergence(self._workdirs[i], error)
             names = found[0] if found else ()
             return {name: np.mean([row[name] for row in found]) for name in names}
 

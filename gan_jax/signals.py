@@ -12,7 +12,8 @@ class Signals:
 
     A second one raises KeyboardInterrupt at once. Outside of the main thread, where
     Python allows no handlers, signals keep their usual meaning. In a job of several
-    hosts JAX listens for SIGTERM, and all processes are told of it after the same step.
+    hosts JAX listens for SIGTERM, and all processes are told of it after the same step;
+    Ctrl-C is made one.
     """
 
     def __init__(self):
@@ -22,9 +23,12 @@ class Signals:
     def __enter__(self):
         self._previous = {}
         on_main_thread = threading.current_thread() is threading.main_thread()
-        if on_main_thread and not self._shared:
-            for number in (signal.SIGINT, signal.SIGTERM):
+        numbers = (signal.SIGINT, signal.SIGTERM) if on_main_thread else ()
+        for number in numbers:
+            if not self._shared:
                 self._previous[number] = signal.signal(number, self._handle)
+            elif number == signal.SIGINT:
+                self._previous[number] = signal.signal(number, _pass_on)
         return self
 
     def __exit__(self, *error):
@@ -41,3 +45,7 @@ class Signals:
         if self._first is not None:
             raise KeyboardInterrupt
         self._first = number
+
+
+def _pass_on(number, frame):
+    signal.raise_signal(signal.SIGTERM)

@@ -12,7 +12,7 @@ from gan_jax.data.feed import make_feed
 from gan_jax.dispatch import make_dispatch
 from gan_jax.errors import Interrupted, UsageError
 from gan_jax.log import Progress, say
-from gan_jax.observe import Observer
+from gan_jax.observe import Observer, copied
 from gan_jax.signals import Signals
 from gan_jax.state import TrainState
 from gan_jax.validation import validate
@@ -31,17 +31,25 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
     workdir = Path(workdir)
     refuse_another_run(workdir, config, experiment)
     mesh = parallel.data_mesh(config)
+    if jax.process_count() > 1 and config.best != "none":
+        raise UsageError(
+            f"config.best={config.best}: of a job on several hosts one evaluates, but "
+            "all of them save; leave it at none"
+        )
     dataset, built = prepare(config)
     fresh = functools.partial(build.initial_state, config, built, dataset.info["shape"])
     like = jax.eval_shape(fresh)  # refuses a size that a network cannot make
-    with claim(workdir) if parallel.is_chief() else contextlib.nullcontext():
+    with (
+        parallel.ends_with_the_job(),
+        claim(workdir) if parallel.is_chief() else contextlib.nullcontext(),
+    ):
         refuse_another_run(workdir, config, experiment)  # one that came in between
         resumes = bool(saved_steps(workdir / "checkpoints"))
         state = (
             restore(workdir / "checkpoints", like, mesh=mesh) if resumes else fresh()
         )
         step = int(state.step)
-        announce(config, dataset, state, mesh)
+        announce(config, dataset, state, parallel.describe(mesh, config))
         how = f"resumes from step {step:,}" if resumes else "starts fresh"
         say(f"work directory: {workdir}, {how}")
         if step >= config.steps:
@@ -79,7 +87,7 @@ def prepare(config):
     return dataset, build.build(config, dataset.info["shape"], dataset.mean)
 
 
-def announce(config, dataset, state, mesh) -> None:
+def announce(config, dataset, state, devices: str) -> None:
     """Says what is trained, and on what."""
 
     def parameters(player):
@@ -93,7 +101,7 @@ def announce(config, dataset, state, mesh) -> None:
         f"discriminator: {config.discriminator.name}, {parameters(state.d)}"
     )
     if len(jax.devices()) > 1:
-        say(f"devices: {parallel.describe(mesh, config)}")
+        say(f"devices: {devices}")
 
 
 def begin(workdir, config, experiment, dataset, step) -> None:
@@ -102,8 +110,10 @@ def begin(workdir, config, experiment, dataset, step) -> None:
     write_record(workdir, config, experiment, dataset.info)
 
 
-def run_steps(config, dispatch, feed, state, observer, members=1):
+def run_steps(config, dispatch, feed, state, observer, members=1, own=copied):
     """Trains to config.steps, with an observer that shows, logs and saves on the way.
+
+    own: what the observer asks for when it wants the state: (state, ...) -> a copy
 
     What a dispatch leaves to be seen and saved is computed on the device at once, and
     read, drawn and written while the device is busy with the next one.
@@ -121,7 +131,8 @@ def run_steps(config, dispatch, feed, state, observer, members=1):
         def look(step, last):
             if not observer.due(step, last):
                 return lambda: None
-            finish, seen = observer.look(step, lambda: state, last), list(unseen)
+            finish = observer.look(step, functools.partial(own, state), last)
+            seen = list(unseen)
             unseen.clear()
 
             def finish_and_show():

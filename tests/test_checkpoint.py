@@ -153,7 +153,7 @@ def test_a_damaged_checkpoint_makes_way_for_a_whole_one_of_its_step(root):
         checkpoints.save(state_of(2))
     assert saved_steps(root) == [1, 2]
     assert_equal(restore(root, state_of(0)), state_of(2))
-    assert saved_steps(root.with_name("checkpoints-damaged")) == [2]
+    assert saved_steps(root.with_name("checkpoints-set-aside")) == [2]
 
 
 def test_without_a_whole_checkpoint_nothing_is_restored(root):
@@ -197,7 +197,7 @@ def test_a_run_with_a_damaged_checkpoint_ends_as_if_it_were_whole(gan, small, tm
     assert crc_of(checkpoints, 12) == crcs
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == logged
     assert saved_steps(checkpoints) == [6, 12]
-    assert saved_steps(tmp_path / "run" / "checkpoints-damaged") == [12]
+    assert saved_steps(tmp_path / "run" / "checkpoints-set-aside") == [12]
     assert "already trained to step 12" in gan(*flags).err
 
 

@@ -180,6 +180,36 @@ def test_sigterm_to_one_process_saves_in_all(job, finish, tmp_path):
     assert f"interrupted and saved at step {saved:,}" in outcomes[0].err
 
 
+def test_a_divergence_ends_all_processes_alike(job, finish, tmp_path):
+    """Held-out losses are looked at by one of them, and must not tell it more."""
+    flags = (
+        "--config.steps=10",
+        "--config.validate_every=1",
+        "--config.d_optimizer.learning_rate=1e30",
+    )
+    outcomes = [finish(process) for process in job(2, *flags)]
+    assert [outcome.status for outcome in outcomes] == [3, 3], outcomes
+    assert len({outcome.error for outcome in outcomes}) == 1
+    assert "diverged: " in outcomes[0].error
+
+
+def test_what_one_process_alone_would_do_is_refused_by_all(job, finish, tmp_path):
+    flags = "--config.best=sliced_wasserstein", "--config.evaluate_every=5"
+    outcomes = [finish(process) for process in job(2, *flags)]
+    assert [outcome.status for outcome in outcomes] == [2, 2], outcomes
+    assert "config.best=sliced_wasserstein: of a job on several" in outcomes[1].err
+    assert not (tmp_path / "job").exists()
+
+
+def test_a_work_directory_of_another_run_ends_all_processes(
+    job, finish, alone, tmp_path
+):
+    changed = "--config.batch_size=32"
+    outcomes = [finish(process) for process in job(2, changed, workdir=alone)]
+    assert [outcome.status for outcome in outcomes] == [2, 2], outcomes
+    assert "holds a run of another config" in outcomes[0].err
+
+
 def test_a_coordinator_that_is_not_reached_is_named(start, finish, tmp_path):
     port = free_port()
     process = start(

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -149,7 +150,7 @@ def test_a_member_that_diverges_changes_no_bit_of_the_others(
     assert last is None
     assert isinstance(poisoned, DivergedError)
     assert "became nan at step" in str(poisoned)
-    assert "member 1: diverged" in capsys.readouterr().err
+    assert f"{tmp_path}/poisoned/1: diverged" in capsys.readouterr().err
     assert checkpoints(tmp_path / "poisoned" / "1") == []
     for seed in (0, 2):
         pair = [learned(tmp_path / name / str(seed)) for name in outcomes]
@@ -328,8 +329,70 @@ def test_members_on_devices_of_their_own_exchange_nothing():
     states = [build.initial_state(config, built, shape) for config in configs]
     team = population.side_by_side(configs, built, dataset)
     ((program, arguments, _),) = team.dispatch.programs(team.gather(states), team.feed)
-    with parallel.within(team.mesh):
+    with parallel.within(parallel.population_mesh(configs[0], 2)):
         text = program.lower(*arguments).compile().as_text()
-    assert team.mesh.size == 2
+    assert team.devices.startswith("2 of 2, 2 groups of members")
+    assert "num_partitions=2" in text
     for exchange in ("all-reduce", "all-gather", "all-to-all", "collective-permute"):
         assert exchange not in text
+
+
+def test_a_damaged_checkpoint_of_a_member_sends_all_to_the_one_before(tmp_path, capsys):
+    configs = [experiment(SHRUNK | SGD, seed=seed) for seed in (0, 1)]
+    workdirs = [tmp_path / "0", tmp_path / "1"]
+    train_population(configs, workdirs)
+    expected = list(map(learned, workdirs))
+    for file in (workdirs[1] / "checkpoints" / "20").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"damaged")
+    longer = [experiment(SHRUNK | SGD, seed=seed, steps=30) for seed in (0, 1)]
+    capsys.readouterr()
+    assert train_population(longer, workdirs) == [None, None]
+    said = capsys.readouterr().err
+    assert "checkpoint 20 is damaged" in said
+    assert "2 members, side by side, resume from step 10" in said
+    for workdir, state in zip(workdirs, expected, strict=True):
+        assert far(learned(workdir, 20), state) == 0
+
+
+def test_a_member_whose_samples_overflow_diverges_alone(tmp_path):
+    """Its losses and parameters are finite still, but not what is to be evaluated."""
+    configs = []
+    for rate in (0.01, 1e17):
+        config, _ = load_experiment("experiments/toy2d.py")
+        changes = SGD | {"steps": 4, "evaluate_every": 1, "evaluate_metrics": "modes"}
+        changes |= {"devices": 1, "g_optimizer.learning_rate": rate}
+        override(config, [(field, str(value)) for field, value in changes.items()])
+        configs.append(config)
+    told = []
+    outcomes = train_population(
+        configs,
+        [tmp_path / "good", tmp_path / "bad"],
+        on_divergence=lambda workdir, error: told.append((workdir.name, error)),
+    )
+    assert outcomes[0] is None
+    assert isinstance(outcomes[1], DivergedError)
+    assert told == [("bad", outcomes[1])]
+    assert checkpoints(tmp_path / "good") == [4]
+    with pytest.raises(DivergedError, match="diverged: "):
+        gan_jax.train(configs[1], tmp_path / "alone")
+
+
+def test_a_turn_whose_loss_was_not_finite_is_not_forgotten():
+    """Of nine turns of D in a step, the third sees a number that is none."""
+    config = experiment(SHRUNK | SGD | {"d_steps": 9})
+    dataset = build.load_dataset(config)
+    built = build.build(config, dataset.info["shape"], dataset.mean)
+
+    def view(arrays, indices, key):
+        batch = dataset.view(arrays, indices, key)
+        poison = jnp.where((indices == poisoned).any(), jnp.nan, 1.0)
+        return batch | {"x": batch["x"] * poison}
+
+    team = population.side_by_side([config], built, dataset)
+    poisoned = int(team.feed.fetch(0, 1)[1][0, 2, 0])
+    team = population.side_by_side([config], built, dataset._replace(view=view))
+    state = team.gather([build.initial_state(config, built, dataset.info["shape"])])
+    _, metrics = team.dispatch.run(state, team.feed, 0, 1)
+    assert np.isnan(metrics["d_loss"]).all()
+    assert np.isfinite(metrics["g_loss"]).all()

@@ -4,6 +4,7 @@ Above, the density of the data (black, dotted), that of the samples (green) and 
 says (blue, dashed); below, arrows from latents z to x = G(z).
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -84,14 +85,9 @@ def _make(config, built, dataset, key):
         logits=built.loss.logits,
     )
 
-    @jax.jit
-    def sample(state):
-        return Seen(
-            step=state.step,
-            samples=game.generate(*state.sampler, z),
-            ends=None if starts is None else game.generate(*state.sampler, starts),
-            output=built.loss.output(game.score(state.d.params, state.d.stats, scaled)),
-        )
+    sample = functools.partial(
+        _sampler(game, built.loss), z=z, starts=starts, axis=scaled
+    )
 
     def as_stored(x):
         return dataset.to_uint8(x)[:, 0]  # vectors come back as they are stored
@@ -109,6 +105,22 @@ def _make(config, built, dataset, key):
         return pictures.render(figure)
 
     return sample, draw
+
+
+@functools.lru_cache(maxsize=4)
+def _sampler(game, loss):
+    """The program behind a painter, the same for all members of a population."""
+
+    @jax.jit
+    def sample(state, z, starts, axis):
+        return Seen(
+            step=state.step,
+            samples=game.generate(*state.sampler, z),
+            ends=None if starts is None else game.generate(*state.sampler, starts),
+            output=loss.output(game.score(state.d.params, state.d.stats, axis)),
+        )
+
+    return sample
 
 
 def _density(x, axis):

@@ -6,6 +6,8 @@ latents have two coordinates, a grid of them whose cells are equally probable, a
 it: the denser the samples, the darker. Both as in GAN Lab (Kahng et al. 2018).
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,22 +45,9 @@ def make_painter(config, built, dataset, key) -> Painter:
     plane = np.stack(np.meshgrid(*ticks), axis=-1).reshape(-1, 2)
     plane = scaling.apply(plane, fitted)
 
-    @jax.jit
-    def sample(state):
-        d, generator = state.d, state.sampler
-
-        def score(x):
-            return game.score(d.params, d.stats, x)
-
-        samples = game.generate(*generator, z)
-        uphill = jax.grad(lambda fake: built.loss.g(score(real), score(fake)))
-        return {
-            "step": state.step,
-            "samples": samples,
-            "output": built.loss.output(score(plane)),
-            "downhill": -uphill(samples[:_ARROWS]),
-            "cells": None if lattice is None else game.generate(*generator, lattice),
-        }
+    sample = functools.partial(
+        _sampler(game, built.loss), z=z, lattice=lattice, real=real, plane=plane
+    )
 
     def paint(seen):
         seen = jax.device_get(seen)
@@ -90,6 +79,30 @@ def _lattice(prior, z):
         return None
     lines = jnp.quantile(z, jnp.linspace(0.005, 0.995, _LINES), axis=0)
     return jnp.stack(jnp.meshgrid(*lines.T), axis=-1).reshape(-1, 2)
+
+
+@functools.lru_cache(maxsize=4)
+def _sampler(game, loss):
+    """The program behind a painter, the same for all members of a population."""
+
+    @jax.jit
+    def sample(state, z, lattice, real, plane):
+        d, generator = state.d, state.sampler
+
+        def score(x):
+            return game.score(d.params, d.stats, x)
+
+        samples = game.generate(*generator, z)
+        uphill = jax.grad(lambda fake: loss.g(score(real), score(fake)))
+        return {
+            "step": state.step,
+            "samples": samples,
+            "output": loss.output(score(plane)),
+            "downhill": -uphill(samples[:_ARROWS]),
+            "cells": None if lattice is None else game.generate(*generator, lattice),
+        }
+
+    return sample
 
 
 def _frame(data):

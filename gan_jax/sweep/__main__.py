@@ -4,9 +4,10 @@
         --grid loss.name=saturating,least_squares --grid d_steps=1,5
     python -m gan_jax.sweep --config=FILE --sweep=loss,seed --dry_run
 
-The points are those of the file's own sweep() and population(), or of its sweep_NAME()
-that --sweep chooses, times --grid, times --seeds. Values that have commas themselves
-are put into brackets: --grid 'generator.widths=[128,128],[256,256]'.
+The points are those of --grid or, without one, of the file's own sweep() and
+population(); or of its sweep_NAME() that --sweep chooses, times --grid. --seeds
+multiplies them, and takes the place of seeds that the file gives. Values that have
+commas themselves are put into brackets: --grid 'generator.widths=[128,128],[256,256]'.
 
 The same command goes on with what was interrupted; a larger --config.steps trains on;
 another --grid, or more --seeds, adds points. Exit status: 0 all points are done, 1 some
@@ -160,6 +161,7 @@ def _sweep(values, changes):
         return
     run = _engine(values)
     sweep_folder.join(folder, sweep)
+    sweep_folder.reopen(folder, [name for names in groups for name in names])
     tasks = [plan.make_task(folder, names) for names in plan.spread(groups, workers)]
     say(
         f"{folder}: {plan.count(len(mine), 'point')}, "
@@ -184,6 +186,7 @@ def _read_sweep(values, changes):
         own = {field: text for field, text in changes.items() if field == "seed"}
         first = points.resolve(base, own, {}).seed
         seeds = [{"seed": first + i} for i in range(values.seeds)]
+        parts = [points.without(part, "seed") for part in parts]
         parts.append(points.Part("--seeds", seeds))
     if not parts:
         known = ", ".join(points.generators(module)) or "none"

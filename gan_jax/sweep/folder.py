@@ -152,8 +152,7 @@ def write_status(
     before = read_status(workdir)
     if before is not None:
         seconds += before.seconds
-    step = max(saved_steps(workdir / "checkpoints"), default=None)
-    content = Status(status, error, step, round(seconds, 3))
+    content = Status(status, error, newest_saved(workdir), round(seconds, 3))
     _write(workdir / "status.json", content._asdict())
 
 
@@ -170,6 +169,15 @@ def is_over(workdir: Path, config, retry: bool = False) -> bool:
     return not retry
 
 
+def reopen(folder: Path, names: Iterable[str]) -> None:
+    """Points that failed or diverged are to be tried again."""
+    for name in names:
+        workdir = points.place(folder, name)
+        status = read_status(workdir)
+        if status and status.status in FINAL and status.status != "done":
+            write_status(workdir, "interrupted")
+
+
 def record_death(folder: Path, names: Iterable[str], reason: str) -> None:
     """Marks as failed the points of a process that ended without a word of them."""
     for name in names:
@@ -178,6 +186,11 @@ def record_death(folder: Path, names: Iterable[str], reason: str) -> None:
             status = read_status(workdir)
             if status is None or status.status == "running":
                 write_status(workdir, "failed", reason)
+
+
+def newest_saved(workdir: Path) -> int | None:
+    """The step of a point's newest checkpoint."""
+    return max(saved_steps(workdir / "checkpoints"), default=None)
 
 
 def newest_step(workdir: Path) -> int:

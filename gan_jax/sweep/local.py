@@ -21,6 +21,7 @@ from gan_jax.sweep.plan import Task
 from gan_jax.sweep.run import signals
 
 _SECONDS_BETWEEN_LOOKS = 0.1
+_SECONDS_TO_END = 10  # after a second signal
 # of a device's memory, for JAX and for what is beside it
 _MEMORY_FOR_JAX = 0.9
 _ASK = "import jax; print(jax.default_backend(), jax.local_device_count())"
@@ -81,6 +82,9 @@ def run(
             for _, process in running.values():
                 process.terminate()
             for number, (_, process) in list(running.items()):
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_SECONDS_TO_END)
+                process.kill()
                 process.wait()
                 reap(number, process)
             if not isinstance(error, KeyboardInterrupt):

@@ -76,6 +76,16 @@ def _is_field(name):
     return isinstance(name, str) and name != ""
 
 
+def without(part: Part, field: str) -> Part:
+    """The points of a part as they are but for a field, each of them once."""
+    kept = []
+    for point in part.points:
+        rest = {name: value for name, value in point.items() if name != field}
+        if rest not in kept:
+            kept.append(rest)
+    return part._replace(points=kept)
+
+
 def parse_grid(text: str) -> list[Point]:
     """FIELD=VALUE,VALUE,..; a value that has commas itself is put into brackets."""
     field, equals, values = text.partition("=")

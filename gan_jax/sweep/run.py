@@ -13,7 +13,14 @@ from pathlib import Path
 from gan_jax.errors import DivergedError, Interrupted, UsageError
 from gan_jax.process import prepare_process
 from gan_jax.sweep import folder as sweep_folder
-from gan_jax.sweep.folder import Sweep, claim, is_over, write_status
+from gan_jax.sweep.folder import (
+    Sweep,
+    claim,
+    is_over,
+    newest_saved,
+    read_status,
+    write_status,
+)
 from gan_jax.sweep.points import place
 from gan_jax.validation import validate
 
@@ -37,7 +44,7 @@ def run_task(folder: Path, names: Sequence[str]) -> int:
     with contextlib.ExitStack() as stack:
         received = stack.enter_context(signals(patience=0))
         mine = [name for name in names if _claim(stack, place(folder, name))]
-        todo = [n for n in mine if not is_over(place(folder, n), configs[n], True)]
+        todo = [n for n in mine if not is_over(place(folder, n), configs[n])]
         if not todo:
             return 0
         _print_to_log(folder, todo)
@@ -64,13 +71,29 @@ def _recorded(folder, sweep: Sweep, configs, received) -> int:
         traceback.print_exc()
         status, error, number = "failed", f"{type(bug).__name__}: {bug}", 1
     seconds = (time.monotonic() - begin) / len(configs)
+    ends = []
     for name, outcome in zip(configs, outcomes, strict=True):
-        how = status, _one_line(error)
+        workdir, how = place(folder, name), (status, _one_line(error))
+        before, steps = read_status(workdir), newest_saved(workdir) or 0
         if outcome:
-            how = "diverged", str(outcome).removeprefix("diverged: ")
-        write_status(place(folder, name), *how, seconds=seconds)
+            how = "diverged", _said(outcome)
+        elif before and before.status == "diverged":  # and then all were stopped
+            how = before.status, before.error
+        elif steps >= configs[name].steps:  # in a group before the one that failed
+            how = "done", None
+        write_status(workdir, *how, seconds=seconds)
         print(": ".join([name, *filter(None, how)]), flush=True)
-    return number or (DivergedError.exit_status if any(outcomes) else 0)
+        ends.append(how[0])
+    return number or (DivergedError.exit_status if "diverged" in ends else 0)
+
+
+def _said(diverged):
+    return str(diverged).removeprefix("diverged: ")
+
+
+def _record_divergence(workdir, diverged):
+    """At once: what is left of a population may be stopped before it ends."""
+    write_status(workdir, "diverged", _said(diverged))
 
 
 def _train(folder, configs, experiment):
@@ -86,7 +109,8 @@ def _train(folder, configs, experiment):
         return [None]
     from gan_jax.population import train_population
 
-    return train_population(list(configs.values()), workdirs, experiment)
+    members = list(configs.values())
+    return train_population(members, workdirs, experiment, _record_divergence)
 
 
 def _one_line(error):
@@ -108,7 +132,8 @@ def _print_to_log(folder, names):
     first, *others = (place(folder, name) for name in names)
     for workdir in others:
         line = f"trained with {first.name}, whose log.txt holds what was printed\n"
-        (workdir / "log.txt").write_text(line)
+        with (workdir / "log.txt").open("a") as file:
+            file.write(line)
     with (first / "log.txt").open("a") as file:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 class Watch(NamedTuple):
     """every:   steps from one look to the next
-    compute: state -> values on the device; the state's buffers are then taken over
+    compute: state -> values on the device
     read:    values -> metrics as numbers, by name
     perfect: what a G that draws from the data itself would get, of those metrics of
              which this is known; of others that are to be drawn, None

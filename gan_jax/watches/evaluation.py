@@ -3,11 +3,9 @@
 import functools
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
-
 from gan_jax import build
 from gan_jax.checkpoint import save_alone
+from gan_jax.errors import DivergedError, UsageError
 from gan_jax.metrics import judge
 from gan_jax.metrics.features import load_features
 from gan_jax.metrics.modes import known_modes
@@ -39,13 +37,15 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
         return judge.Real.of(config, name, fitted, dataset.validation)
 
     lend = None if dataset.validation is None else held_out
-    copy = jax.jit(functools.partial(jax.tree.map, jnp.copy))
 
     def measure(state):
         run = Run(workdir, config, state, built.game, built.loss, dataset.info, scaling)
-        case = judge.Case(
-            run.sample(n), network, reference, lend, lend, known_modes(dataset.info)
-        )
+        try:
+            samples = run.sample(n)
+        except UsageError as error:  # they overflow, before a loss or parameter does
+            raise DivergedError(f"diverged: {error}") from None
+        modes = known_modes(dataset.info)
+        case = judge.Case(samples, network, reference, lend, lend, modes)
         about = judge.about(run, experiment)
         values = {}
         for name, (found, _) in zip(
@@ -58,7 +58,7 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
         return values
 
     perfect = {name: None for metric in names for name in judge.drawn(metric, network)}
-    return Watch(config.evaluate_every, copy, measure, perfect)
+    return Watch(config.evaluate_every, lambda state: state, measure, perfect)
 
 
 def _improves(found, workdir, config):

@@ -1,5 +1,7 @@
 """Both losses on data that a run does not train on."""
 
+import functools
+
 import jax
 import numpy as np
 
@@ -19,23 +21,7 @@ def make_held_out(config, built, dataset, key) -> Watch | None:
     n = min(config.batch_size, size) // config.pack * config.pack
     arrays = jax.device_put(dataset.validation)
 
-    @jax.jit
-    def on_minibatch(state, arrays, indices, key):
-        view_key, game_key = jax.random.split(key)
-        batch = dataset.view(arrays, indices, view_key)
-        d, g, numbers = state.d, state.g, built.schedule(state.hparams, state.step)
-        d_loss, (_, d_metrics) = built.game.d_loss(
-            d.params, d.stats, g, numbers, batch, game_key
-        )
-        g_loss, (_, g_metrics) = built.game.g_loss(
-            g.params, g.stats, d, numbers, batch, game_key
-        )
-        players = {"d": d_metrics | {"loss": d_loss}, "g": g_metrics | {"loss": g_loss}}
-        return {
-            f"validation_{player}_{name}": value
-            for player, metrics in players.items()
-            for name, value in metrics.items()
-        }
+    on_minibatch = _on_minibatch(built.game, built.schedule, dataset.view)
 
     def compute(state):
         return [
@@ -56,3 +42,28 @@ def make_held_out(config, built, dataset, key) -> Watch | None:
         }
 
     return Watch(config.validate_every, compute, read)
+
+
+@functools.lru_cache(maxsize=4)
+def _on_minibatch(game, schedule, view):
+    """The program behind it, the same for all members of a population."""
+
+    @jax.jit
+    def on_minibatch(state, arrays, indices, key):
+        view_key, game_key = jax.random.split(key)
+        batch = view(arrays, indices, view_key)
+        d, g, numbers = state.d, state.g, schedule(state.hparams, state.step)
+        d_loss, (_, d_metrics) = game.d_loss(
+            d.params, d.stats, g, numbers, batch, game_key
+        )
+        g_loss, (_, g_metrics) = game.g_loss(
+            g.params, g.stats, d, numbers, batch, game_key
+        )
+        players = {"d": d_metrics | {"loss": d_loss}, "g": g_metrics | {"loss": g_loss}}
+        return {
+            f"validation_{player}_{name}": value
+            for player, metrics in players.items()
+            for name, value in metrics.items()
+        }
+
+    return on_minibatch
