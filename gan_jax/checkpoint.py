@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from gan_jax import parallel
+from gan_jax import multihost
 from gan_jax.errors import UsageError
 
 _KEEP = 3
@@ -31,11 +31,11 @@ class Checkpoints:
     """
 
     def __init__(self, root: Path, step: int):
-        if parallel.is_chief():
+        if multihost.is_chief():
             for saved in saved_steps(root):
                 if saved > step:
                     _move_away(root, saved)
-        parallel.wait_for_all("later checkpoints are set aside")
+        multihost.wait_for_all("later checkpoints are set aside")
         self._latest = max(saved_steps(root), default=None)
         self._orbax = ocp.training.Checkpointer(
             str(root.absolute()),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from gan_jax import parallel, pictures
+from gan_jax import multihost, pictures
 
 _SECONDS_BETWEEN_LINES = 5.0
 _SHOWN = {"d_loss": "D loss", "g_loss": "G loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
@@ -22,7 +22,7 @@ def say(line: str) -> None:
 
     Of a job on several hosts one process speaks.
     """
-    if parallel.is_chief():
+    if multihost.is_chief():
         tqdm.write(line, file=sys.stderr)
 
 

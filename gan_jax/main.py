@@ -15,7 +15,7 @@ import jax
 from absl import flags
 
 import gan_jax
-from gan_jax import cli, parallel
+from gan_jax import cli, multihost
 from gan_jax.config import fields, load_experiment, override, to_json
 from gan_jax.errors import UsageError
 from gan_jax.log import say
@@ -111,7 +111,7 @@ def _job(values):
     if not values.multihost:
         return contextlib.nullcontext()
     arguments = [values[name].value for name in explicit]
-    return parallel.job(*arguments, timeout=values.multihost_timeout)
+    return multihost.job(*arguments, timeout=values.multihost_timeout)
 
 
 def _unseen_accelerator(platform):

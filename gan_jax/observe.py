@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import build, parallel
+from gan_jax import build, multihost, parallel
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.errors import DivergedError
 from gan_jax.log import Album, MetricLog, write_curves
@@ -34,7 +34,7 @@ class Observer:
         keys = build.loop_keys(config)
         self._watches, self._files = [], contextlib.ExitStack()
         self._checkpoints = Checkpoints(workdir / "checkpoints", step)
-        self._writes = parallel.is_chief()
+        self._writes = multihost.is_chief()
         if self._writes:
             self._painter = make_painter(config, built, dataset, keys["samples"])
             self._watches = make_watches(

@@ -9,30 +9,24 @@ directory, its checkpoints.
 import contextlib
 import functools
 import json
-import operator
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import psutil
 
-from gan_jax import build, parallel
+from gan_jax import build
 from gan_jax.checkpoint import restore, saved_steps
 from gan_jax.config import fields
-from gan_jax.data.feed import Feed, from_memory, make_feed
 from gan_jax.data.stream import Records
-from gan_jax.dispatch import Dispatch, has_convolutions, make_dispatch
 from gan_jax.errors import DivergedError, UsageError
 from gan_jax.log import say
-from gan_jax.observe import Observer, copied
+from gan_jax.observe import Observer
+from gan_jax.teams import faster_way, members_that_fit
 from gan_jax.train import announce, begin, prepare, run_steps
 from gan_jax.validation import validate
 from gan_jax.workdir import claim, refuse_another_run
-
-_SHARE_OF_MEMORY = 0.7  # of what is free
 
 
 def number_fields(config) -> dict[str, float]:
@@ -186,7 +180,7 @@ def _train_group(members, step, case):
         _on_host(case.state(config, workdir, step))
         for workdir, config in members.items()
     ]
-    make = in_turns if convolves(config, built, dataset) else side_by_side
+    make = faster_way(config, built, dataset)
     team = make(configs, built, dataset)
     announce(config, dataset, states[0], team.devices)
     how = f"resume from step {step:,}" if step else "start fresh"
@@ -209,139 +203,6 @@ def _on_host(state):
         return leaf if is_key else np.asarray(leaf)
 
     return jax.tree.map(fetch, state)
-
-
-class Team(NamedTuple):
-    """How the members of a population train.
-
-    devices:  on which they do, in words
-    dispatch: steps of all members
-    feed:     their minibatches
-    gather:   states of the members -> the state of the population
-    state:    (state of the population, i) -> that of member i, in buffers of its own
-    metrics:  (metrics of the population on the host, i) -> those of member i
-    alive:    whether each member still trains; set to False from outside
-    """
-
-    devices: str
-    dispatch: Dispatch
-    feed: Any
-    gather: Callable
-    state: Callable
-    metrics: Callable
-    alive: list[bool]
-
-
-def side_by_side(configs, built, dataset) -> Team:
-    """All members in one program, by `vmap`; groups of them on devices of their own."""
-    mesh = parallel.population_mesh(configs[0], len(configs))
-    arrays = parallel.everywhere(dataset.arrays, mesh)
-    feeds = [from_memory(config, dataset.size, arrays) for config in configs]
-
-    def fetch(start, count):
-        return arrays, np.stack([feed.fetch(start, count)[1] for feed in feeds])
-
-    def stack(*leaves):
-        # on the host, where there is room for all of them
-        on_host = isinstance(leaves[0], np.ndarray)
-        return np.stack(leaves) if on_host else jnp.stack(leaves)
-
-    def gather(states):
-        return parallel.by_member(jax.tree.map(stack, *states), mesh)
-
-    take = jax.jit(lambda state, i: jax.tree.map(lambda leaf: leaf[i], state))
-
-    return Team(
-        parallel.describe(mesh, configs[0]),
-        make_dispatch(configs[0], built, dataset, mesh, population=True),
-        Feed(fetch, parallel.by_member(jnp.stack([feed.key for feed in feeds]), mesh)),
-        gather,
-        take,
-        lambda metrics, i: {name: values[i] for name, values in metrics.items()},
-        [True] * len(configs),
-    )
-
-
-def in_turns(configs, built, dataset) -> Team:
-    """One member after the other; each on one device, the devices at the same time."""
-    meshes = [parallel.one_device(device) for device in parallel.chosen(configs[0])]
-    places = [meshes[i % len(meshes)] for i in range(len(configs))]
-    arrays = {mesh: parallel.everywhere(dataset.arrays, mesh) for mesh in meshes}
-    feeds = [
-        from_memory(config, dataset.size, arrays[place])
-        for config, place in zip(configs, places, strict=True)
-    ]
-    one = make_dispatch(configs[0], built, dataset, meshes[0])
-    alive = [True] * len(configs)
-
-    def run(states, feeds, start, stop):
-        states, metrics = list(states), [None] * len(states)
-        for i, lives in enumerate(alive):
-            if lives:
-                states[i], metrics[i] = one.run(states[i], feeds[i], start, stop)
-        return states, metrics
-
-    def programs(states, feeds):
-        pairs = zip(states, feeds, strict=True)
-        return [part for pair in pairs for part in one.programs(*pair)]
-
-    def gather(states):
-        pairs = zip(states, places, strict=True)
-        return [parallel.everywhere(state, place) for state, place in pairs]
-
-    dispatch = Dispatch(run, one.most, programs)
-    where = f"{len(meshes)} of {len(jax.devices())}, each with one member at a time"
-
-    def state_of(states, i):
-        return copied(states[i])
-
-    get = operator.getitem
-    return Team(where, dispatch, feeds, gather, state_of, get, alive)
-
-
-def members_that_fit(config, built, dataset) -> int:
-    """How many members memory holds, at least one.
-
-    Of each there are the state, a copy of it to be saved, and what a step needs.
-    """
-    fresh = functools.partial(build.initial_state, config, built, dataset.info["shape"])
-    mesh = parallel.one_device(jax.devices()[0])
-    dispatch = make_dispatch(config, built, dataset, mesh)
-    state = fresh()
-    feed = make_feed(config, dataset, mesh)
-    needed = 2 * sum(leaf.nbytes for leaf in jax.tree.leaves(state))
-    for program, arguments, _ in dispatch.programs(state, feed):
-        memory = program.lower(*arguments).compile().memory_analysis()
-        needed += getattr(memory, "temp_size_in_bytes", 0)
-    return max(1, int(_SHARE_OF_MEMORY * _free_memory() / needed))
-
-
-def _free_memory():
-    """Bytes that are free on all devices together."""
-    stats = [device.memory_stats() or {} for device in jax.devices()]
-    if all("bytes_limit" in each for each in stats):
-        return sum(each["bytes_limit"] - each["bytes_in_use"] for each in stats)
-    return psutil.virtual_memory().available  # CPU devices share that of the host
-
-
-def convolves(config, built, dataset) -> bool:
-    """Whether a step convolves.
-
-    Convolutions of many members, each with kernels of its own, become one with groups,
-    which is slower than turns.
-    """
-    state = jax.eval_shape(
-        functools.partial(build.initial_state, config, built, dataset.info["shape"])
-    )
-    examples = {
-        name: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype)
-        for name, leaf in dataset.arrays.items()
-    }
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    rows = jax.ShapeDtypeStruct((config.batch_size,), np.int32)
-    batch = jax.eval_shape(dataset.view, examples, rows, key)
-    game, players = built.game, (state.d.params, state.d.stats, state.g)
-    return has_convolutions(game.d_loss, *players, state.hparams, batch, key)
 
 
 class _Observers:

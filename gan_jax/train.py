@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jax
 
-from gan_jax import build, parallel
+from gan_jax import build, multihost, parallel
 from gan_jax.checkpoint import restore, saved_steps
 from gan_jax.data.feed import make_feed
 from gan_jax.dispatch import make_dispatch
@@ -40,8 +40,8 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
     fresh = functools.partial(build.initial_state, config, built, dataset.info["shape"])
     like = jax.eval_shape(fresh)  # refuses a size that a network cannot make
     with (
-        parallel.ends_with_the_job(),
-        claim(workdir) if parallel.is_chief() else contextlib.nullcontext(),
+        multihost.ends_with_the_job(),
+        claim(workdir) if multihost.is_chief() else contextlib.nullcontext(),
     ):
         refuse_another_run(workdir, config, experiment)  # one that came in between
         resumes = bool(saved_steps(workdir / "checkpoints"))
@@ -55,9 +55,9 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
         if step >= config.steps:
             say(f"already trained to step {step:,}; a larger --config.steps trains on")
             return state
-        if parallel.is_chief():
+        if multihost.is_chief():
             begin(workdir, config, experiment, dataset, step if resumes else None)
-        parallel.wait_for_all("the work directory is ready")
+        multihost.wait_for_all("the work directory is ready")
         observer = Observer(config, built, dataset, workdir, experiment, step)
         dispatch = make_dispatch(config, built, dataset, mesh)
         state = parallel.everywhere(state, mesh)
@@ -124,7 +124,7 @@ def run_steps(config, dispatch, feed, state, observer, members=1, own=copied):
         observer,
         Progress(step, config.steps, examples) as progress,
         Signals() as signals,
-        parallel.ends_with_the_job(),
+        multihost.ends_with_the_job(),
     ):
         start, signal, metrics, unseen = step, None, None, []
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gan_jax
-from gan_jax import build, parallel, population
+from gan_jax import build, parallel, population, teams
 from gan_jax.checkpoint import saved_steps
 from gan_jax.config import load_experiment, override
 from gan_jax.errors import DivergedError, UsageError
@@ -134,7 +134,8 @@ def test_convolutions_take_turns(tmp_path, capsys):
 def test_a_member_that_diverges_changes_no_bit_of_the_others(
     way, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(population, "convolves", lambda *_: way == "in turns")
+    chosen = getattr(teams, way.replace(" ", "_"))
+    monkeypatch.setattr(population, "faster_way", lambda *_: chosen)
     outcomes = {}
     for name, rate in (("good", 0.05), ("poisoned", 1e30)):
         rates = 0.01, rate, 0.1
@@ -174,10 +175,10 @@ def test_a_frozen_member_is_left_as_it_was():
     states = [
         build.initial_state(config, built, dataset.info["shape"]) for config in configs
     ]
-    team = population.side_by_side(configs, built, dataset)
-    state, last = team.gather(states), []
+    members = teams.side_by_side(configs, built, dataset)
+    state, last = members.gather(states), []
     for step in range(4):
-        state, metrics = team.dispatch.run(state, team.feed, step, step + 1)
+        state, metrics = members.dispatch.run(state, members.feed, step, step + 1)
         last.append(int(state.step[1]))
     assert int(state.step[0]) == 4
     assert last[-1] == last[-2] < 4
@@ -242,12 +243,12 @@ def test_members_that_do_not_fit_memory_train_in_groups(tmp_path, monkeypatch, c
 
 
 def test_memory_holds_fewer_of_larger_members(monkeypatch):
-    monkeypatch.setattr(population, "_free_memory", lambda: 10**9)
+    monkeypatch.setattr(teams, "_free_memory", lambda: 10**9)
     found = []
     for width in (64, 1024):
         config = experiment(SHRUNK | {"generator.widths": width})
         dataset, built = prepare(config)
-        found.append(population.members_that_fit(config, built, dataset))
+        found.append(teams.members_that_fit(config, built, dataset))
     assert found[0] > 5 * found[1] > 5
 
 
@@ -327,11 +328,13 @@ def test_members_on_devices_of_their_own_exchange_nothing():
     built = build.build(configs[0], dataset.info["shape"], dataset.mean)
     shape = dataset.info["shape"]
     states = [build.initial_state(config, built, shape) for config in configs]
-    team = population.side_by_side(configs, built, dataset)
-    ((program, arguments, _),) = team.dispatch.programs(team.gather(states), team.feed)
+    members = teams.side_by_side(configs, built, dataset)
+    ((program, arguments, _),) = members.dispatch.programs(
+        members.gather(states), members.feed
+    )
     with parallel.within(parallel.population_mesh(configs[0], 2)):
         text = program.lower(*arguments).compile().as_text()
-    assert team.devices.startswith("2 of 2, 2 groups of members")
+    assert members.devices.startswith("2 of 2, 2 groups of members")
     assert "num_partitions=2" in text
     for exchange in ("all-reduce", "all-gather", "all-to-all", "collective-permute"):
         assert exchange not in text
@@ -389,10 +392,10 @@ def test_a_turn_whose_loss_was_not_finite_is_not_forgotten():
         poison = jnp.where((indices == poisoned).any(), jnp.nan, 1.0)
         return batch | {"x": batch["x"] * poison}
 
-    team = population.side_by_side([config], built, dataset)
-    poisoned = int(team.feed.fetch(0, 1)[1][0, 2, 0])
-    team = population.side_by_side([config], built, dataset._replace(view=view))
-    state = team.gather([build.initial_state(config, built, dataset.info["shape"])])
-    _, metrics = team.dispatch.run(state, team.feed, 0, 1)
+    members = teams.side_by_side([config], built, dataset)
+    poisoned = int(members.feed.fetch(0, 1)[1][0, 2, 0])
+    members = teams.side_by_side([config], built, dataset._replace(view=view))
+    state = members.gather([build.initial_state(config, built, dataset.info["shape"])])
+    _, metrics = members.dispatch.run(state, members.feed, 0, 1)
     assert np.isnan(metrics["d_loss"]).all()
     assert np.isfinite(metrics["g_loss"]).all()

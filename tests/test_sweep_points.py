@@ -21,7 +21,7 @@ from gan_jax.sweep import (
     uniform,
     zipped,
 )
-from gan_jax.sweep.points import Part, combine, name_of, parse_grid, place
+from gan_jax.sweep.points import Part, combine, name_of, parse_grid, place, without
 
 DIGITS, _ = load_experiment("experiments/digits.py")
 
@@ -436,3 +436,9 @@ def test_a_task_s_command_line_names_its_points(tmp_path):
         "--points=loss.name=a,seed=1",
         "--points=seed=1",
     ]
+
+
+def test_a_part_without_a_field_has_each_of_its_points_once():
+    part = Part("population()", list(product({"a": (1, 2), "seed": range(3)})), True)
+    assert without(part, "seed") == Part("population()", [{"a": 1}, {"a": 2}], True)
+    assert without(part, "b") == part

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gan_jax import build, population
+from gan_jax import build, population, teams
 from gan_jax.benchmark import timing
 from gan_jax.benchmark.ours import Ours, Training
 from gan_jax.config import from_json, override, to_json
@@ -10,7 +10,7 @@ from gan_jax.data.stream import Records
 from gan_jax.errors import UsageError
 from gan_jax.log import say
 
-WAYS = {way.__name__: way for way in (population.side_by_side, population.in_turns)}
+WAYS = {way.__name__: way for way in (teams.side_by_side, teams.in_turns)}
 
 
 def measure(config, dataset, sizes: list[int], repeats: int) -> Iterator[dict]:
@@ -26,9 +26,8 @@ def measure(config, dataset, sizes: list[int], repeats: int) -> Iterator[dict]:
     if isinstance(dataset.arrays, Records):
         raise UsageError("a population needs its data in memory: data.stream=false")
     built = build.build(config, dataset.info["shape"], dataset.mean)
-    fit = population.members_that_fit(config, built, dataset)
-    convolves = population.convolves(config, built, dataset)
-    taken = population.in_turns if convolves else population.side_by_side
+    fit = teams.members_that_fit(config, built, dataset)
+    taken = teams.faster_way(config, built, dataset)
     alone = Ours(config, dataset)
     for n in sizes:
         if n > fit:

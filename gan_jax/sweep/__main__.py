@@ -186,7 +186,9 @@ def _read_sweep(values, changes):
         own = {field: text for field, text in changes.items() if field == "seed"}
         first = points.resolve(base, own, {}).seed
         seeds = [{"seed": first + i} for i in range(values.seeds)]
-        parts = [points.without(part, "seed") for part in parts]
+        parts = [
+            points.without(part, "seed") if part.of_file else part for part in parts
+        ]
         parts.append(points.Part("--seeds", seeds))
     if not parts:
         known = ", ".join(points.generators(module)) or "none"

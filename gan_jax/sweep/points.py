@@ -20,10 +20,15 @@ UNCHANGED = "unchanged"  # the name of a point without overrides
 
 
 class Part(NamedTuple):
-    """Points that multiply those of the other parts, and where they come from."""
+    """Points that multiply those of the other parts, and where they come from.
+
+    source:  the function or the flag
+    of_file: whether it is a function of the experiment's file
+    """
 
     source: str
     points: list[Point]
+    of_file: bool = False
 
 
 # what an experiment defines and what flags add
@@ -68,7 +73,7 @@ def chosen(module, path: str, names: list[str] | None, grid: list[str]) -> list[
                     f"config file {path}: {source} must yield overrides such as "
                     f"{{'d_steps': 5}}, not {point!r}"
                 )
-        parts.append(Part(source, points))
+        parts.append(Part(source, points, of_file=True))
     return parts + [Part(f"--grid {text}", list(parse_grid(text))) for text in grid]
 
 
