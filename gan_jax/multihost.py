@@ -17,6 +17,8 @@ from jax.experimental import multihost_utils
 
 from gan_jax.errors import DivergedError, Interrupted, UsageError
 
+_SECONDS_WITHOUT_A_SIGN = 30  # of a process, after which JAX ends the others
+
 
 def is_chief() -> bool:
     """Whether this process writes what is written once."""
@@ -52,7 +54,11 @@ def job(
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
         jax.distributed.initialize(
-            coordinator, num_processes, process_id, initialization_timeout=timeout
+            coordinator,
+            num_processes,
+            process_id,
+            initialization_timeout=timeout,
+            heartbeat_timeout_seconds=_SECONDS_WITHOUT_A_SIGN,
         )
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import build, parallel, population
+from gan_jax import build, parallel, population, teams
 from gan_jax.benchmark import population as members_of
 from gan_jax.benchmark import scaling, tables, timing
 from gan_jax.benchmark.ours import Ours, operations
@@ -152,7 +152,7 @@ TINY = (
 
 
 def test_populations_beside_the_same_runs_alone(bench, small, tmp_path, monkeypatch):
-    monkeypatch.setattr(population, "members_that_fit", lambda *built: 3)
+    monkeypatch.setattr(teams, "members_that_fit", lambda *built: 3)
     flags = "--population=3,4", "--config.devices=1", "--repeats=2"
     outcome = bench(*small, *flags, f"--json={tmp_path}/r.jsonl")
     assert outcome.status == 0, outcome.err
@@ -205,12 +205,12 @@ def test_populations_run_the_programs_of_runs():
     def text(program, arguments, times):
         return program.lower(*arguments).as_text()
 
-    (run,), (member,) = alone, programs(population.in_turns, 1)
+    (run,), (member,) = alone, programs(teams.in_turns, 1)
     assert text(*member) == text(*run)
-    assert {text(*part) for part in programs(population.in_turns, 3)} == {text(*run)}
+    assert {text(*part) for part in programs(teams.in_turns, 3)} == {text(*run)}
     one = operations(alone)
-    assert operations(programs(population.in_turns, 3)) == 3 * one
-    together = operations(programs(population.side_by_side, 3))
+    assert operations(programs(teams.in_turns, 3)) == 3 * one
+    together = operations(programs(teams.side_by_side, 3))
     assert together == pytest.approx(3 * one, rel=0.02)
 
 

@@ -130,6 +130,21 @@ def test_convolutions_take_turns(tmp_path, capsys):
     assert far(learned(workdirs[1]), learned(tmp_path / "alone")) == 0
 
 
+@pytest.mark.parametrize(
+    ("width", "backend", "way"),
+    [
+        (16, "cpu", teams.side_by_side),
+        (2048, "cpu", teams.in_turns),
+        (2048, "gpu", teams.side_by_side),
+    ],
+)
+def test_a_cpu_trains_large_members_in_turns(width, backend, way, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    config = experiment(SHRUNK | {"generator.widths": width})
+    dataset, built = prepare(config)
+    assert teams.faster_way(config, built, dataset) is way
+
+
 @pytest.mark.parametrize("way", ["side by side", "in turns"])
 def test_a_member_that_diverges_changes_no_bit_of_the_others(
     way, tmp_path, monkeypatch, capsys
