@@ -209,6 +209,7 @@ def test_populations_run_the_programs_of_runs():
     assert text(*member) == text(*run)
     assert {text(*part) for part in programs(teams.in_turns, 3)} == {text(*run)}
     one = operations(alone)
+    assert operations([(*run[:2], 9)]) == 9 * one  # called nine times a step
     assert operations(programs(teams.in_turns, 3)) == 3 * one
     together = operations(programs(teams.side_by_side, 3))
     assert together == pytest.approx(3 * one, rel=0.02)
