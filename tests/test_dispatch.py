@@ -85,9 +85,9 @@ def test_a_loop_over_convolutions_is_refused_on_a_cpu(gan, tmp_path):
 
 def test_a_step_in_a_dispatch_of_its_own_is_the_default_on_a_cpu():
     config, _ = load_experiment("experiments/digits.py")
-    assert dispatch._steps_per_dispatch(config) == 1
+    assert dispatch._steps_per_dispatch(config, streams=False) == 1
     override(config, [("steps_per_dispatch", "7")])
-    assert dispatch._steps_per_dispatch(config) == 7
+    assert dispatch._steps_per_dispatch(config, streams=False) == 7
 
 
 def test_options_that_a_compiler_does_not_know_are_left_out(monkeypatch):

@@ -1,6 +1,7 @@
 """Many runs in one program: each member is as if it had trained alone."""
 
 import json
+import re
 import shutil
 
 import jax
@@ -165,7 +166,7 @@ def test_a_member_that_diverges_changes_no_bit_of_the_others(
     assert first is None
     assert last is None
     assert isinstance(poisoned, DivergedError)
-    assert "became nan at step" in str(poisoned)
+    assert re.search("became (nan|inf) at step", str(poisoned))
     assert f"{tmp_path}/poisoned/1: diverged" in capsys.readouterr().err
     assert checkpoints(tmp_path / "poisoned" / "1") == []
     for seed in (0, 2):
