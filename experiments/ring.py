@@ -23,6 +23,17 @@ the data would have 8 modes, 98.9 % and 0.0014:
     2           7.9 +- 0.1     95.6 +- 2.0    0.07 +- 0.03
     3           7.8 +- 0.1     97.7 +- 0.3    0.10 +- 0.02
     4           7.8 +- 0.1     95.9 +- 1.4    0.07 +- 0.02
+
+Here one training each, seed 0, on the way to its end:
+
+    packing     step       modes of 8   high quality, %   reverse KL
+    none        40,000     8            94.4              0.244
+    none        100,000    7            94.3              0.236
+    none        150,000    7            95.3              0.185
+    2           40,000     8            92.9              0.023
+    2           100,000    8            95.2              0.007
+
+80 steps a second on one CPU core, 63 with packing 2: faster than on two cores.
 """
 
 from . import default
