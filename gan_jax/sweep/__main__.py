@@ -239,6 +239,7 @@ def _engine(values):
         return lambda tasks, folder, show: local.run(
             tasks, folder, values.workers, show
         )
+    options = dict(_pair(text) for text in values.slurm_options)
     package = _PACKAGES[values.engine]
     if importlib.util.find_spec(package) is None:
         raise UsageError(
@@ -253,7 +254,6 @@ def _engine(values):
         )
     from gan_jax.sweep import slurm
 
-    options = dict(_pair(text) for text in values.slurm_options)
     return lambda tasks, folder, show: slurm.run(tasks, folder, options, show)
 
 
