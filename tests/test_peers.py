@@ -108,14 +108,14 @@ def initial_state(name):
     """
     config, shape, built, _ = pair(name, COMMON | TWINS[name][1])
     shapes = jax.eval_shape(lambda: build.initial_state(config, built, shape))
-    rng = np.random.default_rng(1)
+    rng, numbers = np.random.default_rng(1), build.numbers(config)
 
     def player(shapes, tx):
         params, stats = jax.tree.map(
             lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(leaf.dtype),
             (shapes.params, shapes.stats),
         )
-        return Player(params, stats, tx(built.hparams).init(params))
+        return Player(params, stats, tx(numbers).init(params))
 
     d, g = player(shapes.d, built.d_tx), player(shapes.g, built.g_tx)
     return TrainState(
@@ -124,7 +124,7 @@ def initial_state(name):
         d=d,
         g=g,
         g_ema=(g.params, g.stats) if config.ema_decay else None,
-        hparams=jax.tree.map(np.float32, built.hparams),
+        hparams=jax.tree.map(np.float32, numbers),
     )
 
 
