@@ -101,8 +101,8 @@ def restore(root: Path, like, step: int | None = None, mesh=None):
     mesh: the devices to put it on; None for the default one. It does not matter which
           devices it was saved from
 
-    Damaged checkpoints are passed
-    over with a line on stderr. Raises UsageError where none is left.
+    Damaged checkpoints are passed over with a line on stderr. Raises UsageError where
+    none is left.
     """
     steps = saved_steps(root)
     if step is not None and step not in steps:

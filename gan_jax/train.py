@@ -124,7 +124,7 @@ def run_steps(config, dispatch, feed, state, observer, members=1, own=copied):
         observer,
         Progress(step, config.steps, examples) as progress,
         Signals() as signals,
-        multihost.ends_with_the_job(),
+        multihost.ends_with_the_job(),  # before the others are left, which would wait
     ):
         start, signal, metrics, unseen = step, None, None, []
 

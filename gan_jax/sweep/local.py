@@ -15,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from gan_jax.errors import Interrupted, UsageError
+from gan_jax.errors import UsageError
 from gan_jax.sweep.folder import record_death
 from gan_jax.sweep.plan import Task
-from gan_jax.sweep.run import signals
+from gan_jax.sweep.run import raise_interrupted, signals
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 _SECONDS_TO_END = 10  # after a second signal
@@ -89,11 +89,7 @@ def run(
                 reap(number, process)
             if not isinstance(error, KeyboardInterrupt):
                 raise
-    if received:
-        raise Interrupted(
-            received[0],
-            "interrupted, what was trained is saved; the same command goes on",
-        )
+    raise_interrupted(received)
 
 
 def _start(task, slot):

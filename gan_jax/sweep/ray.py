@@ -26,12 +26,12 @@ from pathlib import Path
 
 import filelock
 
-from gan_jax.errors import Interrupted, UsageError
+from gan_jax.errors import UsageError
 from gan_jax.sweep.folder import read_status, record_death
 from gan_jax.sweep.local import close
 from gan_jax.sweep.plan import Task
 from gan_jax.sweep.points import place
-from gan_jax.sweep.run import signals
+from gan_jax.sweep.run import raise_interrupted, signals
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_TO_CONNECT = 10
@@ -123,11 +123,7 @@ def _wait(ray, waiting, folder, show):
         finally:
             if waiting:
                 _cancel(ray, list(waiting))
-    if received:
-        raise Interrupted(
-            received[0],
-            "interrupted, what was trained is saved; the same command goes on",
-        )
+    raise_interrupted(received)
 
 
 def _cancel(ray, references):

@@ -163,6 +163,15 @@ def signals(patience: int) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def raise_interrupted(received: list[int]) -> None:
+    """Raises Interrupted where `signals` received any; the processes have ended."""
+    if received:
+        raise Interrupted(
+            received[0],
+            "interrupted, what was trained is saved; the same command goes on",
+        )
+
+
 def _end_with_parent():
     """Saves and ends when the process that started this one is no more.
 

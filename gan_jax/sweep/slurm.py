@@ -20,11 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gan_jax.build import nearest
-from gan_jax.errors import Interrupted, UsageError
+from gan_jax.errors import UsageError
 from gan_jax.sweep.folder import read_status, record_death
 from gan_jax.sweep.plan import Task
 from gan_jax.sweep.points import place
-from gan_jax.sweep.run import signals
+from gan_jax.sweep.run import raise_interrupted, signals
 
 # of submitit's executor; a task is one process, so it has no say in nodes
 OPTIONS = {
@@ -133,11 +133,7 @@ def _wait(waiting, folder, show):
         while waiting and time.monotonic() < deadline:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
             waiting = [pair for pair in waiting if not pair[0].done()]
-    if received:
-        raise Interrupted(
-            received[0],
-            "interrupted, what was trained is saved; the same command goes on",
-        )
+    raise_interrupted(received)
 
 
 def _still_open(waiting, folder, show):
