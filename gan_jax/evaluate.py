@@ -19,7 +19,8 @@ from gan_jax.config import from_json, to_json
 from gan_jax.data.source import parse_split
 from gan_jax.errors import UsageError
 from gan_jax.log import say
-from gan_jax.metrics import features, judge
+from gan_jax.metrics import choice, features, judge
+from gan_jax.metrics.case import Case, Real
 from gan_jax.metrics.modes import known_modes
 from gan_jax.metrics.protocol import FILE, append, read, table
 from gan_jax.process import prepare_process
@@ -113,13 +114,13 @@ def _evaluate(values):
     workdir = Path(values.workdir).expanduser()
     run = load(workdir, parse_step(values.step))
     run = run.sampled_by(values.batch_norm, values.ema)
-    names = values.metrics or judge.suited(run.config, run.info)
+    names = values.metrics or choice.suited(run.config, run.info)
     judge.require_metrics(names)
     if not os.access(workdir, os.W_OK):
         raise UsageError(f"{workdir} cannot be written")
     case = make_case(
         run,
-        samples=values.samples or judge.sample_size(run.config, run.info),
+        samples=values.samples or choice.sample_size(run.config, run.info),
         seed=values.seed,
         network=_network(run, values.features, values.weights, values.checksum),
         reference=values.reference,
@@ -155,7 +156,7 @@ def _network(run, name, weights, checksum):
         if name or weights or checksum:
             raise UsageError("--features are for images; these are vectors")
         return None
-    name = name or judge.features_for(shape)
+    name = name or choice.features_for(shape)
     if name in features.ACCEPTS:  # before weights are read
         features.require_fit(name, shape)
     return features.load_features(name, weights, checksum=checksum)
@@ -171,7 +172,7 @@ def make_case(
     held_out=None,
     validation=None,
     real=False,
-) -> judge.Case:
+) -> Case:
     """A run's samples, or with `real` held-out examples, against its real data."""
     config = run.config
 
@@ -206,7 +207,7 @@ def make_case(
         def held_out_examples():
             raise UsageError("--real judges the held-out data themselves")
 
-    return judge.Case(
+    return Case(
         samples=run.sample(samples, seed) if x is None else x,
         network=network,
         reference=examples(reference),
@@ -219,7 +220,7 @@ def make_case(
     )
 
 
-def real_examples(config, fitted, split=None) -> judge.Real:
+def real_examples(config, fitted, split=None) -> Real:
     """The examples of a run's data, of another split than its own if one is given.
 
     fitted: what the run's scaling was fitted to, of `Run.info`
@@ -231,7 +232,7 @@ def real_examples(config, fitted, split=None) -> judge.Real:
         values["data"]["split"] = split
     dataset = build.load_dataset(from_json(values))
     used = values["data"].get("split", "train")
-    return judge.Real.of(config, used, fitted, dataset.arrays)
+    return Real.of(config, used, fitted, dataset.arrays)
 
 
 if __name__ == "__main__":

@@ -81,9 +81,9 @@ def prepare(config):
             f"{len(dataset.validation['x']):,} examples"
         )
     if config.evaluate_every or config.best != "none":
-        from gan_jax.metrics import judge  # half a second, which other runs gain
+        from gan_jax.metrics import choice  # half a second, which other runs gain
 
-        judge.refuse(config, dataset)
+        choice.refuse(config, dataset)
     return dataset, build.build(config, dataset.info["shape"], dataset.mean)
 
 

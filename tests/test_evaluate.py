@@ -11,7 +11,8 @@ from PIL import Image
 
 import gan_jax
 from gan_jax.errors import UsageError
-from gan_jax.metrics import judge
+from gan_jax.metrics import choice, judge
+from gan_jax.metrics.case import Case, Real
 from gan_jax.metrics.features import load_features
 from gan_jax.metrics.protocol import Measurement
 from gan_jax.metrics.reference import reference_features
@@ -32,7 +33,7 @@ def rows(workdir):
 
 
 def case(samples, real, **rest):
-    return judge.Case(samples, load_features("pixels"), real, **rest)
+    return Case(samples, load_features("pixels"), real, **rest)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def digits():
     from gan_jax.data.digits import load
 
     source = load()
-    return judge.Real("digits train", source.x, source.y)
+    return Real("digits train", source.x, source.y)
 
 
 def values(case, *names):
@@ -107,23 +108,23 @@ def test_the_default_metrics_are_those_that_suit_the_data(judged, workdir):
     run = gan_jax.load(workdir)
     # 1,797 digits are too few for subsets of 1,000
     few = ["frechet", "precision_recall", "density_coverage"]
-    assert judge.suited(run.config, run.info) == few
+    assert choice.suited(run.config, run.info) == few
     outcome = judged(f"--workdir={workdir}", SAMPLES)
     assert outcome.status == 0
     assert [m.protocol.metric for m in rows(workdir)] == ["frechet_pixels", *few[1:]]
     mnist = {"shape": [28, 28, 1], "size": 60_000, "classes": list("0123456789")}
-    assert judge.suited(run.config, mnist)[-2:] == ["class_score", "classes"]
+    assert choice.suited(run.config, mnist)[-2:] == ["class_score", "classes"]
     clothes = mnist | {"classes": ["coat", "boot"]}
-    assert "class_score" not in judge.suited(run.config, clothes)
+    assert "class_score" not in choice.suited(run.config, clothes)
     large = {"shape": [64, 64, 3], "size": 60_000, "classes": []}
-    assert "frechet" not in judge.suited(run.config, large)
-    assert judge.sample_size(run.config, run.info) == 10_000
-    assert judge.features_for((28, 28, 1)) == "mnist"
-    assert judge.features_for((32, 32, 3)) == "cifar10"
-    assert judge.features_for((8, 8, 1)) == "pixels"
+    assert "frechet" not in choice.suited(run.config, large)
+    assert choice.sample_size(run.config, run.info) == 10_000
+    assert choice.features_for((28, 28, 1)) == "mnist"
+    assert choice.features_for((32, 32, 3)) == "cifar10"
+    assert choice.features_for((8, 8, 1)) == "pixels"
     points = {"shape": [2], "modes": {"means": [[0, 0]], "std": 1, "weights": [1]}}
-    assert judge.suited(run.config, points) == ["modes"]
-    assert judge.suited(run.config, {"shape": [7]}) == ["sliced_wasserstein"]
+    assert choice.suited(run.config, points) == ["modes"]
+    assert choice.suited(run.config, {"shape": [7]}) == ["sliced_wasserstein"]
 
 
 def test_numbers_of_two_protocols_never_stand_in_one_column(judged, workdir):
@@ -242,9 +243,9 @@ def test_help_lists_the_metrics(judged):
 
 
 def test_a_metric_without_its_data_is_refused():
-    real = judge.Real("x", np.zeros((3, 2), np.float32))
+    real = Real("x", np.zeros((3, 2), np.float32))
     with pytest.raises(UsageError, match="copying: there are no held-out data"):
-        next(judge.judge(judge.Case(real.x, None, real), ["copying"]))
+        next(judge.judge(Case(real.x, None, real), ["copying"]))
 
 
 def test_a_measurement_is_one_line_of_json(judged, workdir):
@@ -390,7 +391,7 @@ def test_pictures_of_a_scaling_without_inverse_are_judged_as_pictures(gan, tmp_p
     override(config, [*changes, ("scaling.name", "gcn")])
     dataset = build.load_dataset(config)
     fitted = dataset.info["fitted"]
-    real = judge.Real.of(config, "train", fitted, dataset.arrays)
+    real = Real.of(config, "train", fitted, dataset.arrays)
     assert real.name.startswith("arrays train by gcn ")
     seen = dataset.view(dataset.arrays, np.arange(40), jax.random.key(0))["x"]
     np.testing.assert_array_equal(real.x, dataset.to_uint8(seen))

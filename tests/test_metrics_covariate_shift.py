@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from gan_jax.errors import UsageError
-from gan_jax.metrics.covariate_shift import accuracy, class_balance, covariate_shift
+from gan_jax.metrics.covariate_shift import accuracy, covariate_shift
 
 
 def two_classes(seed, n, spread=1.0, distance=2.0):
@@ -55,12 +55,6 @@ def test_one_class_alone_is_right_as_often_as_it_occurs():
     assert got == test_y.mean()
 
 
-def test_the_balance_counts_classes_that_are_missing():
-    np.testing.assert_allclose(
-        class_balance([0, 0, 2, 0], classes=4), [0.75, 0, 0.25, 0]
-    )
-
-
 def test_what_does_not_fit_is_refused():
     x, y = two_classes(0, 20)
     with pytest.raises(UsageError, match="10 samples against 20 real examples"):
@@ -71,7 +65,3 @@ def test_what_does_not_fit_is_refused():
         UsageError, match="test labels of type float64 are not integers"
     ):
         accuracy(x, y, x, y.astype(float))
-    with pytest.raises(UsageError, match="labels are to lie in 0 to 1"):
-        class_balance([0, 2], classes=2)
-    with pytest.raises(UsageError, match="labels are to lie in 0 to 1"):
-        class_balance([-1, 0], classes=2)

@@ -120,38 +120,6 @@ def test_warns_of_fewer_samples_than_features(n, warns):
         frechet_distance(many, few)
 
 
-def test_moments_survive_a_file(tmp_path):
-    moments = frechet.moments(np.random.default_rng(0).standard_normal((20, 3)))
-    path = tmp_path / "statistics"
-    frechet.save(path, moments)
-    loaded = frechet.load(path)
-    assert loaded.n == 20
-    assert isinstance(loaded.n, int)
-    np.testing.assert_array_equal(loaded.mean, moments.mean)
-    np.testing.assert_array_equal(loaded.scatter, moments.scatter)
-
-
-@pytest.mark.parametrize("damage", ["cut", "flipped", "other", "missing", "shapes"])
-def test_other_files_are_refused(tmp_path, damage):
-    path = tmp_path / "statistics.npz"
-    moments = frechet.moments(np.random.default_rng(0).standard_normal((20, 3)))
-    frechet.save(path, moments)
-    content = bytearray(path.read_bytes())
-    if damage == "cut":
-        path.write_bytes(content[: len(content) // 2])
-    elif damage == "flipped":
-        content[content.index(moments.scatter.tobytes()) + 6] ^= 1
-        path.write_bytes(content)
-    elif damage == "other":
-        np.savez(path, mean=np.zeros(3))
-    elif damage == "missing":
-        path.unlink()
-    else:
-        frechet.save(path, moments._replace(mean=np.zeros(4)))
-    with pytest.raises(UsageError, match="holds no moments"):
-        frechet.load(path)
-
-
 def test_different_features_and_single_samples_are_refused():
     three, four = normal(np.zeros(3), np.eye(3)), normal(np.zeros(4), np.eye(4))
     with pytest.raises(UsageError, match="features differ in number: 3, 4"):

@@ -19,7 +19,8 @@ from gan_jax.data.dataset import Options, make_dataset
 from gan_jax.data.order import Order
 from gan_jax.data.source import Source
 from gan_jax.errors import UsageError
-from gan_jax.metrics import judge, reference
+from gan_jax.metrics import case, choice, reference
+from gan_jax.metrics.case import Real, flat
 from gan_jax.metrics.features import FeatureNetwork
 
 N, SHAPE = 23, (6, 5, 3)
@@ -341,16 +342,16 @@ def test_real_examples_of_a_stream_are_those_of_the_set(monkeypatch, name):
     override(config, [("scaling.name", name)])
     fitted = getattr(scaling, name)().fit(IMAGES)
     arrays = {"x": IMAGES, "y": LABELS.astype(np.int32)}
-    whole = judge.Real.of(config, "train", fitted, arrays)
-    lazy = judge.Real.of(config, "train", fitted, in_memory())
+    whole = Real.of(config, "train", fitted, arrays)
+    lazy = Real.of(config, "train", fitted, in_memory())
     assert lazy.name == whole.name
     assert whole.name.endswith(f" {zlib.crc32(whole.x.tobytes()):08x}")
     np.testing.assert_array_equal(lazy.x[:], whole.x)
     np.testing.assert_array_equal(lazy.y[:], whole.y)
-    np.testing.assert_array_equal(judge._flat(lazy.x), judge._flat(whole.x))
+    np.testing.assert_array_equal(flat(lazy.x), flat(whole.x))
 
-    monkeypatch.setattr(judge, "_MOST_STREAMED", 9)
-    some = judge.Real.of(config, "train", fitted, in_memory())
+    monkeypatch.setattr(case, "MOST_STREAMED", 9)
+    some = Real.of(config, "train", fitted, in_memory())
     assert "first 9 " in some.name
     np.testing.assert_array_equal(some.x[:], whole.x[:9])
     assert len(some.y) == 9
@@ -469,13 +470,13 @@ def test_pixels_that_no_memory_holds_are_refused_before_training(monkeypatch):
     config, _ = load_experiment("experiments/digits.py")
     override(config, [("evaluate_every", "5")])
     lazy = make_dataset(Source(in_memory()["x"]), scaling.unit())
-    monkeypatch.setattr(judge, "MOST_BYTES", IMAGES.nbytes)
-    judge.refuse(config, lazy)
-    monkeypatch.setattr(judge, "MOST_BYTES", IMAGES.nbytes - 1)
-    message = error_of(lambda: judge.refuse(config, lazy))
+    monkeypatch.setattr(choice, "MOST_BYTES", IMAGES.nbytes)
+    choice.refuse(config, lazy)
+    monkeypatch.setattr(choice, "MOST_BYTES", IMAGES.nbytes - 1)
+    message = error_of(lambda: choice.refuse(config, lazy))
     assert "--reference=train[:5000]" in message
     held = dataclasses.replace(lazy.arrays, rows=np.arange(N - 1))
-    judge.refuse(config, lazy._replace(arrays=held))
+    choice.refuse(config, lazy._replace(arrays=held))
 
 
 # training

@@ -3,7 +3,7 @@
 An annotator, a classifier trained on real data, labels the samples. Then a linear
 classifier is trained on the samples, and one on as many real examples, and both are
 tested on real data. Samples that lack the variety within the classes teach less. The
-annotator's labels also show which classes the samples lack (`class_balance`).
+metric `classes` shows which classes the samples lack.
 
 Equal accuracies do not prove equal variety, since a linear classifier needs little of
 it. What the annotator gets wrong counts against the samples.
@@ -62,12 +62,3 @@ def accuracy(train_x, train_y, test_x, test_y) -> float:
         return float(np.mean(test_y == train_y[0]))
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     return float(classifier.fit(train_x, train_y).score(test_x, test_y))
-
-
-def class_balance(labels, *, classes: int) -> np.ndarray:
-    """The share of each class among labels [n], float64 [classes]."""
-    checks.at_least_one(classes=classes)
-    y = checks.labels(labels, "labels", len(labels))
-    if len(y) == 0 or y.min() < 0 or y.max() >= classes:
-        raise UsageError(f"labels are to lie in 0 to {classes - 1}, and one at least")
-    return np.bincount(y, minlength=classes) / len(y)

@@ -9,7 +9,6 @@ It cannot tell a generator that copies its training examples from a good one.
 """
 
 import warnings
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -104,21 +103,3 @@ def _root(covariance):
 def _same_width(a, b):
     if len(a.mean) != len(b.mean):
         raise UsageError(f"features differ in number: {len(a.mean)}, {len(b.mean)}")
-
-
-def save(path: Path, moments: Moments) -> None:
-    """As an .npz with the fields' names."""
-    with open(path, "wb") as file:  # np.savez appends .npz to a name without it
-        np.savez(file, **moments._asdict())
-
-
-def load(path: Path) -> Moments:
-    """What `save` wrote; UsageError for anything else."""
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as entry:
-            n, mean, scatter = (entry[name] for name in Moments._fields)
-            if scatter.shape != (len(mean), len(mean)):
-                raise ValueError(f"shapes {mean.shape} and {scatter.shape}")
-            return Moments(n.item(), mean, scatter)
-    except Exception as error:  # damage shows in many ways
-        raise UsageError(f"{path} holds no moments of features ({error})") from None

@@ -8,170 +8,31 @@ import functools
 import math
 import time
 import warnings
-import zlib
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from gan_jax import pictures
-from gan_jax.build import bind, nearest
+from gan_jax.build import nearest
 from gan_jax.config import title
-from gan_jax.data.source import Modes, parts
-from gan_jax.data.stream import MOST_BYTES, Column, Records
 from gan_jax.errors import UsageError
 from gan_jax.log import say
 from gan_jax.metrics import stacked
+from gan_jax.metrics.case import Case, flat
 from gan_jax.metrics.class_score import class_histogram, class_score, entropy
 from gan_jax.metrics.covariate_shift import covariate_shift
-from gan_jax.metrics.features import FeatureNetwork, fits, load_features
+from gan_jax.metrics.features import load_features
 from gan_jax.metrics.frechet import frechet_distance, moments
-from gan_jax.metrics.kernel import SUBSET_SIZE, kernel_distance
+from gan_jax.metrics.kernel import kernel_distance
 from gan_jax.metrics.manifold import density_coverage, precision_recall
 from gan_jax.metrics.modes import judge as judge_modes
 from gan_jax.metrics.neighbours import copying, nearest_neighbours
 from gan_jax.metrics.parzen import parzen
 from gan_jax.metrics.protocol import Measurement, Protocol
-from gan_jax.metrics.reference import reference_features
 from gan_jax.metrics.sliced_wasserstein import sliced_wasserstein
 from gan_jax.metrics.support import close_pairs, closest_pairs
 
 _SHOWN = 10  # samples in a picture
-_MOST_PIXELS = 4_000  # whose covariances are still worth a Frechet distance
-_MOST_STREAMED = 50_000  # examples of a reference that stays on disk
-
-
-class Real(NamedTuple):
-    """Real examples as stored, x [n, ...] and labels y [n] or None, and their name."""
-
-    name: str
-    x: np.ndarray | Column
-    y: np.ndarray | Column | None = None
-
-    @classmethod
-    def of(cls, config, split: str, fitted, arrays: dict) -> "Real":
-        """Examples of a run's data, named after it, their split and their bytes.
-
-        Of streamed ones, the first 50,000 at the most, as the name says then.
-        Where a scaling cannot be undone (gcn), they are what its pictures show, as the
-        samples are, by what was `fitted` to the training data; and the name says so.
-        """
-        data = config.data
-        kind = [data.get("builder") or data.name, *data.get("classes", ()), split]
-        if isinstance(arrays, Records) and arrays.size > _MOST_STREAMED:
-            arrays = arrays.first(_MOST_STREAMED)
-            kind.append(f"first {_MOST_STREAMED}")
-        x = arrays["x"]
-        if config.scaling.name == "gcn":
-            kind.append("by gcn")
-            scaling = bind("scaling", config.scaling)()
-            pictured = (scaling.apply(part, fitted) for part in parts(np.asarray(x)))
-            x = np.concatenate([scaling.invert(part, fitted) for part in pictured])
-        checksum = 0
-        for part in parts(x):
-            checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
-        kind.append(f"{checksum:08x}")
-        return cls(" ".join(kind), x, arrays.get("y"))
-
-
-class Case:
-    """Samples, and what they are judged against.
-
-    samples:    uint8 images [n, h, w, c] or vectors [n, d], in random order
-    network:    features of images; None for vectors, which are their own
-    reference:  the real examples to be compared with
-    held_out:   () -> real examples that no run has trained on, or a UsageError
-    validation: likewise, those by which the Parzen windows' width is chosen
-    modes:      of the data, where they are known
-    seed:       of the samples; also shuffles the reference
-    """
-
-    def __init__(
-        self,
-        samples: np.ndarray,
-        network: FeatureNetwork | None,
-        reference: Real,
-        held_out: Callable[[], Real] | None = None,
-        validation: Callable[[], Real] | None = None,
-        modes: Modes | None = None,
-        seed: int = 0,
-    ):
-        self.samples, self.network, self.reference = samples, network, reference
-        self._held_out, self._validation = held_out, validation
-        self.modes, self.seed = modes, seed
-
-    @functools.cached_property
-    def held_out(self) -> Real:
-        return _given(self._held_out, "held-out")
-
-    @functools.cached_property
-    def validation(self) -> Real:
-        return _given(self._validation, "validation")
-
-    @functools.cached_property
-    def _of_samples(self):
-        if self.network is None:
-            return self.samples, None
-        return self.network.apply(self.samples)
-
-    @functools.cached_property
-    def _of_reference(self):
-        return self.features_of(self.reference)
-
-    @property
-    def features(self):
-        return self._of_samples[0]
-
-    @property
-    def reference_features(self):
-        return self._of_reference[0]
-
-    @property
-    def probabilities(self):
-        """Of the samples' classes [n, classes]."""
-        if self._of_samples[1] is None:
-            raise UsageError(
-                "classes need a feature network that is a classifier: mnist, cifar10 "
-                "or inception"
-            )
-        return self._of_samples[1]
-
-    def features_of(self, real: Real):
-        """(features, probabilities) of real examples."""
-        if self.network is None:
-            return real.x, None
-        return reference_features(self.network, real.x)
-
-    @functools.cached_property
-    def alike(self) -> tuple[np.ndarray, np.ndarray]:
-        """Samples' features, and the rows of as many reference examples."""
-        n = min(len(self.samples), len(self.reference.x))
-        rows = np.random.default_rng(self.seed).permutation(len(self.reference.x))[:n]
-        return self.features[:n], rows
-
-    def featured(self) -> dict:
-        """What a protocol says of the features."""
-        if self.network is None:
-            return {}
-        return {
-            "features": self.network.name,
-            "checksum": self.network.checksum,
-            "resizing": self.network.resizing,
-        }
-
-    def referred(self, n: int | None = None) -> dict:
-        """What a protocol says of the reference, or of n examples of it and as many
-        samples.
-        """
-        size = n or len(self.reference.x)
-        fields = {"reference": self.reference.name, "reference_size": size}
-        return fields | ({"samples": n} if n else {})
-
-
-def _given(load, what):
-    if load is None:
-        raise UsageError(f"there are no {what} data")
-    return load()
 
 
 class Result(NamedTuple):
@@ -288,11 +149,11 @@ def _covariate_shift(case):
         raise UsageError("covariate_shift needs real data with labels")
     _, rows = case.alike
     found = covariate_shift(
-        _flat(case.samples[: len(rows)]),
+        flat(case.samples[: len(rows)]),
         case.probabilities[: len(rows)].argmax(axis=1),
-        _flat(real.x[rows]),
+        flat(real.x[rows]),
         real.y[rows],
-        _flat(test.x),
+        flat(test.x),
         np.asarray(test.y),
     )
     fields = {"metric": "covariate_shift", "estimator": f"tested on {test.name}"}
@@ -301,9 +162,7 @@ def _covariate_shift(case):
 
 
 def _parzen(case):
-    found = parzen(
-        _flat(case.samples), _flat(case.validation.x), _flat(case.held_out.x)
-    )
+    found = parzen(flat(case.samples), flat(case.validation.x), flat(case.held_out.x))
     fields = {
         "metric": "parzen",
         "estimator": f"sigma by {case.validation.name}",
@@ -339,12 +198,6 @@ def _stacked_modes(case):
     return Result(stacked.stacked_modes(labels), fields)
 
 
-def _flat(x):
-    """Images as vectors of pixels in [0, 1]; vectors as they are."""
-    x = np.asarray(x)
-    return x.reshape(len(x), -1) / np.float32(255) if x.dtype == np.uint8 else x
-
-
 METRICS = {
     "frechet": _frechet,
     "kernel": _kernel,
@@ -360,108 +213,6 @@ METRICS = {
     "modes": _modes,
     "stacked_modes": _stacked_modes,
 }
-
-
-# of the metrics that can choose the best of several states: min or max of their first
-# value
-BETTER = {
-    "frechet": min,
-    "kernel": min,
-    "class_score": max,
-    "sliced_wasserstein": min,
-    "parzen": max,
-    "modes": max,
-    "stacked_modes": max,
-}
-
-
-def drawn(name: str, network: FeatureNetwork | None) -> list[str]:
-    """The values of a metric that are worth a curve."""
-    if name in ("frechet", "kernel"):
-        return [getattr(network, f"{name}_name") if network else f"{name}_distance"]
-    values = {
-        "precision_recall": ["precision", "recall"],
-        "density_coverage": ["density", "coverage"],
-        "parzen": ["log_likelihood"],
-        "modes": ["modes", "high_quality", "reverse_kl"],
-        "classes": ["class_entropy"],
-        "stacked_modes": ["modes", "kl"],
-    }
-    alone = ("class_score", "sliced_wasserstein", "copying")
-    return [name] if name in alone else values.get(name, [])
-
-
-def suited(config, info) -> list[str]:
-    """The metrics that suit a run's data: `info` is that of its `Dataset`."""
-    if config.data.name == "stacked_mnist":
-        return ["stacked_modes"]
-    if len(info["shape"]) < 3:
-        return ["modes"] if info.get("modes") else ["sliced_wasserstein"]
-    names = ["precision_recall", "density_coverage"]
-    network = features_for(info["shape"])
-    if info["size"] >= 2 * SUBSET_SIZE:
-        names.insert(0, "kernel")
-    if network != "pixels" or math.prod(info["shape"]) <= _MOST_PIXELS:
-        names.insert(0, "frechet")
-    digits = network == "mnist" and "".join(info["classes"]) == "0123456789"
-    reads = digits or network == "cifar10"
-    return [*names, "class_score", "classes"] if reads else names
-
-
-def chosen(config, info) -> list[str]:
-    """The metrics that a run is judged by while it trains."""
-    return list(config.evaluate_metrics) or suited(config, info)
-
-
-def refuse(config, dataset) -> None:
-    """Raises UsageError for what a run asks to be judged by and cannot be.
-
-    Before it trains, and not at its first evaluation.
-    """
-    if config.best != "none" and not config.evaluate_every:
-        raise UsageError(f"config.best={config.best} needs config.evaluate_every")
-    names, info = chosen(config, dataset.info), dataset.info
-    require_metrics(names)
-    able = [*(name for name in names if name in BETTER), "none"]
-    if config.best not in able:
-        raise UsageError(f"config.best={config.best}; {nearest(config.best, able)}")
-    n = sample_size(config, info)
-    few = min(n, info["size"])
-    is_image = len(info["shape"]) == 3
-    wanting = {
-        "kernel": few < 2 * SUBSET_SIZE and f"{2 * SUBSET_SIZE:,} samples and examples",
-        "modes": not info.get("modes") and "data whose modes are known",
-        "stacked_modes": tuple(info["shape"]) != (28, 28, 3) and "stacked digits",
-    }
-    reads = is_image and features_for(info["shape"]) != "pixels"
-    for name in ("class_score", "classes", "covariate_shift"):
-        wanting[name] = not reads and "images that a classifier of the project reads"
-    for name in ("copying", "covariate_shift", "parzen"):
-        missing = dataset.validation is None and "data.validation_split"
-        wanting[name] = wanting.get(name) or missing
-    for name in names:
-        if wanting.get(name):
-            raise UsageError(f"metric {name} needs {wanting[name]}")
-    if isinstance(dataset.arrays, Records) and not reads:
-        size = dataset.arrays.first(_MOST_STREAMED)["x"].nbytes
-        if size > MOST_BYTES:
-            raise UsageError(
-                f"config.evaluate_every compares pixels, {size / 2**30:,.1f} GiB of "
-                "them in these data; leave it at 0 and judge the run afterwards, by "
-                "gan_jax.evaluate with --reference=train[:5000] or with --features"
-            )
-
-
-def sample_size(config, info) -> int:
-    """How many samples its metrics are usually given."""
-    if config.evaluate_samples:
-        return config.evaluate_samples
-    return 10_000 if len(info["shape"]) == 3 else 2_500
-
-
-def features_for(shape) -> str:
-    """The project's classifier of images of this shape, or "pixels"."""
-    return next(name for name in ("mnist", "cifar10", "pixels") if fits(name, shape))
 
 
 def require_metrics(names) -> None:

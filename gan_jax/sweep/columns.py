@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_jax.metrics import protocol
-from gan_jax.metrics.judge import drawn
+from gan_jax.metrics.choice import drawn
 from gan_jax.metrics.protocol import Protocol
 from gan_jax.sweep.results import Cell, Member, Series
 

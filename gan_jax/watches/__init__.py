@@ -22,7 +22,7 @@ def make_watches(
     config, built, dataset, key, sample_key, workdir, experiment
 ) -> list[Watch]:
     """All that there is to be watched; `sample_key` is the painter's."""
-    from gan_jax.metrics.judge import chosen
+    from gan_jax.metrics.choice import chosen
     from gan_jax.watches.classes import make_class_watch
     from gan_jax.watches.evaluation import make_evaluation
     from gan_jax.watches.held_out import make_held_out

@@ -6,7 +6,8 @@ from pathlib import Path
 from gan_jax import build
 from gan_jax.checkpoint import save_alone
 from gan_jax.errors import DivergedError, UsageError
-from gan_jax.metrics import judge
+from gan_jax.metrics import choice, judge
+from gan_jax.metrics.case import Case, Real
 from gan_jax.metrics.features import load_features
 from gan_jax.metrics.modes import known_modes
 from gan_jax.metrics.protocol import append, read
@@ -23,18 +24,18 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
     """
     if not config.evaluate_every:
         return None
-    names = judge.chosen(config, dataset.info)
-    n = judge.sample_size(config, dataset.info)
+    names = choice.chosen(config, dataset.info)
+    n = choice.sample_size(config, dataset.info)
     scaling = build.bind("scaling", config.scaling)()
     shape, fitted = dataset.info["shape"], dataset.info["fitted"]
-    network = load_features(judge.features_for(shape)) if len(shape) == 3 else None
+    network = load_features(choice.features_for(shape)) if len(shape) == 3 else None
     split = config.data.get("split", "train")
-    reference = judge.Real.of(config, split, fitted, dataset.arrays)
+    reference = Real.of(config, split, fitted, dataset.arrays)
 
     @functools.cache
     def held_out():
         name = config.data.validation_split
-        return judge.Real.of(config, name, fitted, dataset.validation)
+        return Real.of(config, name, fitted, dataset.validation)
 
     lend = None if dataset.validation is None else held_out
 
@@ -45,7 +46,7 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
         except UsageError as error:  # they overflow, before a loss or parameter does
             raise DivergedError(f"diverged: {error}") from None
         modes = known_modes(dataset.info)
-        case = judge.Case(samples, network, reference, lend, lend, modes)
+        case = Case(samples, network, reference, lend, lend, modes)
         about = judge.about(run, experiment)
         values = {}
         for name, (found, _) in zip(
@@ -57,7 +58,7 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
             values |= found.values
         return values
 
-    perfect = {name: None for metric in names for name in judge.drawn(metric, network)}
+    perfect = {name: None for metric in names for name in choice.drawn(metric, network)}
     return Watch(config.evaluate_every, lambda state: state, measure, perfect)
 
 
@@ -72,5 +73,5 @@ def _improves(found, workdir, config):
         and other.step < found.step
         and other.step % config.evaluate_every == 0
     ]
-    better = judge.BETTER[config.best]
+    better = choice.BETTER[config.best]
     return not earlier or value == better([value, *earlier])

@@ -1,0 +1,156 @@
+"""What is judged: samples, the real examples beside them, and the features of both."""
+
+import functools
+import zlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_jax.build import bind
+from gan_jax.data.source import Modes, parts
+from gan_jax.data.stream import Column, Records
+from gan_jax.errors import UsageError
+from gan_jax.metrics.features import FeatureNetwork
+from gan_jax.metrics.reference import reference_features
+
+MOST_STREAMED = 50_000  # examples of a reference that stays on disk
+
+
+class Real(NamedTuple):
+    """Real examples as stored, x [n, ...] and labels y [n] or None, and their name."""
+
+    name: str
+    x: np.ndarray | Column
+    y: np.ndarray | Column | None = None
+
+    @classmethod
+    def of(cls, config, split: str, fitted, arrays: dict) -> "Real":
+        """Examples of a run's data, named after it, their split and their bytes.
+
+        Of streamed ones, the first 50,000 at the most, as the name says then.
+        Where a scaling cannot be undone (gcn), they are what its pictures show, as the
+        samples are, by what was `fitted` to the training data; and the name says so.
+        """
+        data = config.data
+        kind = [data.get("builder") or data.name, *data.get("classes", ()), split]
+        if isinstance(arrays, Records) and arrays.size > MOST_STREAMED:
+            arrays = arrays.first(MOST_STREAMED)
+            kind.append(f"first {MOST_STREAMED}")
+        x = arrays["x"]
+        if config.scaling.name == "gcn":
+            kind.append("by gcn")
+            scaling = bind("scaling", config.scaling)()
+            pictured = (scaling.apply(part, fitted) for part in parts(np.asarray(x)))
+            x = np.concatenate([scaling.invert(part, fitted) for part in pictured])
+        checksum = 0
+        for part in parts(x):
+            checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
+        kind.append(f"{checksum:08x}")
+        return cls(" ".join(kind), x, arrays.get("y"))
+
+
+class Case:
+    """Samples, and what they are judged against.
+
+    samples:    uint8 images [n, h, w, c] or vectors [n, d], in random order
+    network:    features of images; None for vectors, which are their own
+    reference:  the real examples to be compared with
+    held_out:   () -> real examples that no run has trained on, or a UsageError
+    validation: likewise, those by which the Parzen windows' width is chosen
+    modes:      of the data, where they are known
+    seed:       of the samples; also shuffles the reference
+    """
+
+    def __init__(
+        self,
+        samples: np.ndarray,
+        network: FeatureNetwork | None,
+        reference: Real,
+        held_out: Callable[[], Real] | None = None,
+        validation: Callable[[], Real] | None = None,
+        modes: Modes | None = None,
+        seed: int = 0,
+    ):
+        self.samples, self.network, self.reference = samples, network, reference
+        self._held_out, self._validation = held_out, validation
+        self.modes, self.seed = modes, seed
+
+    @functools.cached_property
+    def held_out(self) -> Real:
+        return _given(self._held_out, "held-out")
+
+    @functools.cached_property
+    def validation(self) -> Real:
+        return _given(self._validation, "validation")
+
+    @functools.cached_property
+    def _of_samples(self):
+        if self.network is None:
+            return self.samples, None
+        return self.network.apply(self.samples)
+
+    @functools.cached_property
+    def _of_reference(self):
+        return self.features_of(self.reference)
+
+    @property
+    def features(self):
+        return self._of_samples[0]
+
+    @property
+    def reference_features(self):
+        return self._of_reference[0]
+
+    @property
+    def probabilities(self):
+        """Of the samples' classes [n, classes]."""
+        if self._of_samples[1] is None:
+            raise UsageError(
+                "classes need a feature network that is a classifier: mnist, cifar10 "
+                "or inception"
+            )
+        return self._of_samples[1]
+
+    def features_of(self, real: Real):
+        """(features, probabilities) of real examples."""
+        if self.network is None:
+            return real.x, None
+        return reference_features(self.network, real.x)
+
+    @functools.cached_property
+    def alike(self) -> tuple[np.ndarray, np.ndarray]:
+        """Samples' features, and the rows of as many reference examples."""
+        n = min(len(self.samples), len(self.reference.x))
+        rows = np.random.default_rng(self.seed).permutation(len(self.reference.x))[:n]
+        return self.features[:n], rows
+
+    def featured(self) -> dict:
+        """What a protocol says of the features."""
+        if self.network is None:
+            return {}
+        return {
+            "features": self.network.name,
+            "checksum": self.network.checksum,
+            "resizing": self.network.resizing,
+        }
+
+    def referred(self, n: int | None = None) -> dict:
+        """What a protocol says of the reference, or of n examples of it and as many
+        samples.
+        """
+        size = n or len(self.reference.x)
+        fields = {"reference": self.reference.name, "reference_size": size}
+        return fields | ({"samples": n} if n else {})
+
+
+def _given(load, what):
+    if load is None:
+        raise UsageError(f"there are no {what} data")
+    return load()
+
+
+def flat(x):
+    """Images as vectors of pixels in [0, 1]; vectors as they are."""
+    x = np.asarray(x)
+    return x.reshape(len(x), -1) / np.float32(255) if x.dtype == np.uint8 else x

@@ -1,0 +1,114 @@
+"""Which metrics a run is judged by: what suits its data, what cannot be, and why."""
+
+import math
+
+from gan_jax.build import nearest
+from gan_jax.data.stream import MOST_BYTES, Records
+from gan_jax.errors import UsageError
+from gan_jax.metrics.case import MOST_STREAMED
+from gan_jax.metrics.features import FeatureNetwork, fits
+from gan_jax.metrics.judge import require_metrics
+from gan_jax.metrics.kernel import SUBSET_SIZE
+
+_MOST_PIXELS = 4_000  # whose covariances are still worth a Frechet distance
+
+# of the metrics that can choose the best of several states: min or max of their first
+# value
+BETTER = {
+    "frechet": min,
+    "kernel": min,
+    "class_score": max,
+    "sliced_wasserstein": min,
+    "parzen": max,
+    "modes": max,
+    "stacked_modes": max,
+}
+
+
+def drawn(name: str, network: FeatureNetwork | None) -> list[str]:
+    """The values of a metric that are worth a curve."""
+    if name in ("frechet", "kernel"):
+        return [getattr(network, f"{name}_name") if network else f"{name}_distance"]
+    values = {
+        "precision_recall": ["precision", "recall"],
+        "density_coverage": ["density", "coverage"],
+        "parzen": ["log_likelihood"],
+        "modes": ["modes", "high_quality", "reverse_kl"],
+        "classes": ["class_entropy"],
+        "stacked_modes": ["modes", "kl"],
+    }
+    alone = ("class_score", "sliced_wasserstein", "copying")
+    return [name] if name in alone else values.get(name, [])
+
+
+def suited(config, info) -> list[str]:
+    """The metrics that suit a run's data: `info` is that of its `Dataset`."""
+    if config.data.name == "stacked_mnist":
+        return ["stacked_modes"]
+    if len(info["shape"]) < 3:
+        return ["modes"] if info.get("modes") else ["sliced_wasserstein"]
+    names = ["precision_recall", "density_coverage"]
+    network = features_for(info["shape"])
+    if info["size"] >= 2 * SUBSET_SIZE:
+        names.insert(0, "kernel")
+    if network != "pixels" or math.prod(info["shape"]) <= _MOST_PIXELS:
+        names.insert(0, "frechet")
+    digits = network == "mnist" and "".join(info["classes"]) == "0123456789"
+    reads = digits or network == "cifar10"
+    return [*names, "class_score", "classes"] if reads else names
+
+
+def chosen(config, info) -> list[str]:
+    """The metrics that a run is judged by while it trains."""
+    return list(config.evaluate_metrics) or suited(config, info)
+
+
+def refuse(config, dataset) -> None:
+    """Raises UsageError for what a run asks to be judged by and cannot be.
+
+    Before it trains, and not at its first evaluation.
+    """
+    if config.best != "none" and not config.evaluate_every:
+        raise UsageError(f"config.best={config.best} needs config.evaluate_every")
+    names, info = chosen(config, dataset.info), dataset.info
+    require_metrics(names)
+    able = [*(name for name in names if name in BETTER), "none"]
+    if config.best not in able:
+        raise UsageError(f"config.best={config.best}; {nearest(config.best, able)}")
+    n = sample_size(config, info)
+    few = min(n, info["size"])
+    is_image = len(info["shape"]) == 3
+    wanting = {
+        "kernel": few < 2 * SUBSET_SIZE and f"{2 * SUBSET_SIZE:,} samples and examples",
+        "modes": not info.get("modes") and "data whose modes are known",
+        "stacked_modes": tuple(info["shape"]) != (28, 28, 3) and "stacked digits",
+    }
+    reads = is_image and features_for(info["shape"]) != "pixels"
+    for name in ("class_score", "classes", "covariate_shift"):
+        wanting[name] = not reads and "images that a classifier of the project reads"
+    for name in ("copying", "covariate_shift", "parzen"):
+        missing = dataset.validation is None and "data.validation_split"
+        wanting[name] = wanting.get(name) or missing
+    for name in names:
+        if wanting.get(name):
+            raise UsageError(f"metric {name} needs {wanting[name]}")
+    if isinstance(dataset.arrays, Records) and not reads:
+        size = dataset.arrays.first(MOST_STREAMED)["x"].nbytes
+        if size > MOST_BYTES:
+            raise UsageError(
+                f"config.evaluate_every compares pixels, {size / 2**30:,.1f} GiB of "
+                "them in these data; leave it at 0 and judge the run afterwards, by "
+                "gan_jax.evaluate with --reference=train[:5000] or with --features"
+            )
+
+
+def sample_size(config, info) -> int:
+    """How many samples its metrics are usually given."""
+    if config.evaluate_samples:
+        return config.evaluate_samples
+    return 10_000 if len(info["shape"]) == 3 else 2_500
+
+
+def features_for(shape) -> str:
+    """The project's classifier of images of this shape, or "pixels"."""
+    return next(name for name in ("mnist", "cifar10", "pixels") if fits(name, shape))
