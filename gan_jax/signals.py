@@ -1,7 +1,9 @@
 """Ctrl-C and SIGTERM as a wish that the loop can grant when its state is whole."""
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 
 import jax
 from jax.experimental import multihost_utils
@@ -49,3 +51,25 @@ class Signals:
 
 def _pass_on(number, frame):
     signal.raise_signal(signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def caught_signals(patience: int) -> Iterator[list[int]]:
+    """The SIGINT and SIGTERM that came; KeyboardInterrupt after `patience` of them.
+
+    For what starts runs, which have handlers of their own while they train.
+    """
+    received = []
+
+    def handle(number, frame):
+        received.append(number)
+        if len(received) > patience:
+            raise KeyboardInterrupt
+
+    numbers = signal.SIGINT, signal.SIGTERM
+    previous = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

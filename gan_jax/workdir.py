@@ -86,14 +86,17 @@ def forget_after(workdir: Path, step: int | None) -> None:
 
 
 @contextlib.contextmanager
-def claim(workdir):
-    """Holds the work directory for this process alone."""
-    lock = filelock.FileLock(workdir / ".lock")
+def claim(workdir, name=".lock", timeout=0.0):
+    """Holds the work directory for this process alone, by a lock of this name.
+
+    Raises UsageError where another process still does after `timeout` seconds.
+    """
+    lock = filelock.FileLock(workdir / name)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=timeout)
     except filelock.Timeout:
-        raise UsageError(f"{workdir} is in use by another run") from None
+        raise UsageError(f"{workdir} is in use by another process") from None
     except OSError as error:
         raise UsageError(
             f"work directory {workdir} cannot be written: {error.strerror}"

@@ -214,7 +214,7 @@ def test_sigterm_saves_and_a_second_run_is_refused_meanwhile(
     wait_until(lambda: log.exists() and log.stat().st_size, process)
     refused = gan(*flags, "--config.steps=1")
     assert refused.status == 2
-    assert f"{tmp_path}/run is in use by another run" in refused.error
+    assert f"{tmp_path}/run is in use by another process" in refused.error
     process.terminate()
     outcome = finish(process)
     assert outcome.status == 143

@@ -19,6 +19,7 @@ from gan_jax.checkpoint import saved_steps
 from gan_jax.config import FREE_FIELDS, changed_fields, from_json
 from gan_jax.errors import UsageError
 from gan_jax.sweep import points
+from gan_jax.workdir import claim as claim_workdir
 from gan_jax.workdir import refuse_another_run
 
 FINAL = ("done", "diverged", "failed")
@@ -209,20 +210,12 @@ def newest_step(workdir: Path) -> int:
     return step
 
 
-@contextlib.contextmanager
 def claim(workdir: Path, timeout: float):
     """Holds a point, so that no other process of the sweep works on it.
 
     Raises UsageError where one still does after `timeout` seconds.
     """
-    workdir.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(workdir / ".point.lock")
-    try:
-        lock.acquire(timeout=timeout)
-    except filelock.Timeout:
-        raise UsageError(f"{workdir} is in use by another process") from None
-    with lock:
-        yield
+    return claim_workdir(workdir, ".point.lock", timeout)
 
 
 def _write(path, values):

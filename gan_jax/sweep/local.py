@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gan_jax.errors import UsageError
+from gan_jax.signals import caught_signals
 from gan_jax.sweep.folder import record_death
 from gan_jax.sweep.plan import Task
-from gan_jax.sweep.run import raise_interrupted, signals
+from gan_jax.sweep.run import raise_interrupted
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 _SECONDS_TO_END = 10  # after a second signal
@@ -60,7 +61,7 @@ def run(
         close(task, process.returncode, folder, told)
         show(task.names, "over")
 
-    with signals(patience=1) as received:
+    with caught_signals(patience=1) as received:
         try:
             while running or (waiting and not received):
                 for number, slot in enumerate(slots):

@@ -27,11 +27,12 @@ from pathlib import Path
 import filelock
 
 from gan_jax.errors import UsageError
+from gan_jax.signals import caught_signals
 from gan_jax.sweep.folder import read_status, record_death
 from gan_jax.sweep.local import close
 from gan_jax.sweep.plan import Task
 from gan_jax.sweep.points import place
-from gan_jax.sweep.run import raise_interrupted, signals
+from gan_jax.sweep.run import raise_interrupted
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_TO_CONNECT = 10
@@ -106,7 +107,7 @@ def run(
 def _wait(ray, waiting, folder, show):
     """Until all tasks have ended; `waiting` has each by the reference of its result."""
     running = set()
-    with signals(patience=1) as received:
+    with caught_signals(patience=1) as received:
         try:
             while waiting and not received:
                 ended, _ = ray.wait(list(waiting), timeout=_SECONDS_BETWEEN_LOOKS)

@@ -7,11 +7,12 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from gan_jax.errors import DivergedError, Interrupted, UsageError
 from gan_jax.process import prepare_process
+from gan_jax.signals import caught_signals
 from gan_jax.sweep import folder as sweep_folder
 from gan_jax.sweep.folder import (
     Sweep,
@@ -42,7 +43,7 @@ def run_task(folder: Path, names: Sequence[str]) -> int:
     configs = {name: sweep.resolve(name) for name in names}
     _end_with_parent()
     with contextlib.ExitStack() as stack:
-        received = stack.enter_context(signals(patience=0))
+        received = stack.enter_context(caught_signals(patience=0))
         mine = [name for name in names if _claim(stack, place(folder, name))]
         todo = [n for n in mine if not is_over(place(folder, n), configs[n])]
         if not todo:
@@ -141,30 +142,8 @@ def _print_to_log(folder, names):
         os.dup2(file.fileno(), 2)
 
 
-@contextlib.contextmanager
-def signals(patience: int) -> Iterator[list[int]]:
-    """The SIGINT and SIGTERM that came; KeyboardInterrupt after `patience` of them.
-
-    While it trains, a run has handlers of its own.
-    """
-    received = []
-
-    def handle(number, frame):
-        received.append(number)
-        if len(received) > patience:
-            raise KeyboardInterrupt
-
-    numbers = signal.SIGINT, signal.SIGTERM
-    previous = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
 def raise_interrupted(received: list[int]) -> None:
-    """Raises Interrupted where `signals` received any; the processes have ended."""
+    """Raises Interrupted where signals were caught; the processes have ended."""
     if received:
         raise Interrupted(
             received[0],

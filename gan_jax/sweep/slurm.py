@@ -21,10 +21,11 @@ from pathlib import Path
 
 from gan_jax.build import nearest
 from gan_jax.errors import UsageError
+from gan_jax.signals import caught_signals
 from gan_jax.sweep.folder import read_status, record_death
 from gan_jax.sweep.plan import Task
 from gan_jax.sweep.points import place
-from gan_jax.sweep.run import raise_interrupted, signals
+from gan_jax.sweep.run import raise_interrupted
 
 # of submitit's executor; a task is one process, so it has no say in nodes
 OPTIONS = {
@@ -117,7 +118,7 @@ def parse(options: dict[str, str]) -> dict[str, object]:
 def _wait(waiting, folder, show):
     """Until all jobs have ended; `waiting` has pairs of a job and its task."""
     running = set()
-    with signals(patience=1) as received:
+    with caught_signals(patience=1) as received:
         while waiting and not received:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
             waiting = _still_open(waiting, folder, show)
