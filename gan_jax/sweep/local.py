@@ -23,8 +23,6 @@ from gan_jax.sweep.run import raise_interrupted
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 _SECONDS_TO_END = 10  # after a second signal
-# of a device's memory, for JAX and for what is beside it
-_MEMORY_FOR_JAX = 0.9
 _ASK = "import jax; print(jax.default_backend(), jax.local_device_count())"
 
 
@@ -171,8 +169,7 @@ def make_slots(backend: str, count: int, workers: int | None) -> list[Slot]:
         ids = ids if len(ids) == count and all(ids) else list(map(str, range(count)))
         workers = workers or count
         share = -(-workers // count)
-        memory = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{_MEMORY_FOR_JAX / share:.3f}"}
-        shared = memory if share > 1 else {}
+        shared = memory_share(1 / share) if share > 1 else {}
         return [
             Slot(_unless_given(shared) | {"CUDA_VISIBLE_DEVICES": ids[i % count]})
             for i in range(workers)
@@ -192,6 +189,14 @@ def make_slots(backend: str, count: int, workers: int | None) -> list[Slot]:
     each = max(1, len(cores) // workers)
     starts = [i * each % len(cores) for i in range(workers)]
     return [Slot({}, frozenset(cores[start : start + each])) for start in starts]
+
+
+def memory_share(share: float) -> dict[str, str]:
+    """The environment of a process that has a share of a GPU, above 0 and at most 1.
+
+    A tenth of it is left to what needs memory beside JAX.
+    """
+    return {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 * share:.3f}"}
 
 
 def _unless_given(environment):

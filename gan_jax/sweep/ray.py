@@ -29,7 +29,7 @@ import filelock
 from gan_jax.errors import UsageError
 from gan_jax.signals import caught_signals
 from gan_jax.sweep.folder import read_status, record_death
-from gan_jax.sweep.local import close
+from gan_jax.sweep.local import close, memory_share
 from gan_jax.sweep.plan import Task
 from gan_jax.sweep.points import place
 from gan_jax.sweep.run import raise_interrupted
@@ -50,7 +50,6 @@ _HOW = (
 )
 # of this process's environment, what the tasks' processes get on other nodes
 _PREFIXES = ("GAN_JAX_", "JAX_", "NPROC", "TFDS_", "XLA_")
-_MEMORY_FOR_JAX = 0.9
 
 
 def run(
@@ -234,8 +233,7 @@ def _environment(resources):
     if not gpus:
         return {"NPROC": str(resources["num_cpus"])} | own
     if gpus < 1:
-        fraction = f"{_MEMORY_FOR_JAX * gpus:.3f}"
-        return {"XLA_PYTHON_CLIENT_MEM_FRACTION": fraction} | own
+        return memory_share(gpus) | own
     return own
 
 
