@@ -10,7 +10,7 @@ import pytest
 import gan_jax
 from gan_jax import build, dispatch
 from gan_jax.config import load_experiment, override
-from gan_jax.models import layers
+from gan_jax.models import convolution
 from gan_jax.train_step import make_train_step
 
 STEPS = (
@@ -107,10 +107,10 @@ def test_the_options_change_the_library_and_not_the_result():
         pytest.skip("this XLA has other options")
     key = jax.random.key(0)
     x, w = jax.random.normal(key, (4, 16, 16, 8)), jax.random.normal(key, (3, 3, 8, 8))
-    window = layers.Window.over((16, 16), 3, 1, "SAME")
+    window = convolution.Window.over((16, 16), 3, 1, "SAME")
 
     def convolve(x, w):
-        return layers.to_features(x, w, window)
+        return convolution.to_features(x, w, window)
 
     program = dispatch.compiled(convolve).lower(x, w).compile().as_text()
     assert "ynn" not in program

@@ -10,7 +10,7 @@ from flax import linen as nn
 from jax import lax
 
 from gan_jax.errors import UsageError
-from gan_jax.models import layers
+from gan_jax.models import convolution, layers
 
 
 def normal(seed, shape):
@@ -64,7 +64,7 @@ def test_convolution_is_the_plain_one(case):
     size, channels, kernel, stride, padding, features = case
     x = normal(0, (2, size, size, channels))
     w = normal(1, (kernel, kernel, channels, features))
-    window = layers.Window.over(x.shape[1:3], kernel, stride, padding)
+    window = convolution.Window.over(x.shape[1:3], kernel, stride, padding)
 
     def plain(x, w):
         pads = padding if padding == "SAME" else [(padding, padding)] * 2
@@ -72,7 +72,7 @@ def test_convolution_is_the_plain_one(case):
             x, w, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
 
-    ours = orders(lambda x, w: layers.to_features(x, w, window))(x, w)
+    ours = orders(lambda x, w: convolution.to_features(x, w, window))(x, w)
     same(ours, orders(plain)(x, w))
     assert ours[0].shape[1:3] == window.features
 
@@ -81,18 +81,18 @@ def test_convolution_is_the_plain_one(case):
 def test_transposes_satisfy_the_trilinear_form(case):
     """<y, conv(x, w)> = <to_image(y, w), x> = <to_kernel(x, y), w>."""
     size, channels, kernel, stride, padding, features = case
-    window = layers.Window.over((size, size), kernel, stride, padding)
+    window = convolution.Window.over((size, size), kernel, stride, padding)
     x = normal(0, (2, size, size, channels))
     w = normal(1, (kernel, kernel, channels, features))
     y = normal(2, (2, *window.features, features))
-    form = (y * layers.to_features(x, w, window)).sum()
-    same((layers.to_image(y, w, window) * x).sum(), form, 1e-4)
-    same((layers.to_kernel(x, y, window) * w).sum(), form, 1e-4)
+    form = (y * convolution.to_features(x, w, window)).sum()
+    same((convolution.to_image(y, w, window) * x).sum(), form, 1e-4)
+    same((convolution.to_kernel(x, y, window) * w).sum(), form, 1e-4)
 
 
 def test_third_derivatives_of_a_convolution():
     x, w = normal(0, (2, 6, 6, 2)), normal(1, (5, 5, 2, 3))
-    window = layers.Window.over((6, 6), 5, 1, 3)
+    window = convolution.Window.over((6, 6), 5, 1, 3)
 
     def third(f):
         def g(w):
@@ -100,8 +100,8 @@ def test_third_derivatives_of_a_convolution():
 
         return jax.jit(jax.grad(lambda w: (jax.grad(g)(w) ** 2).sum()))(w)
 
-    ours = third(lambda x, w: layers.to_features(x, w, window))
-    same(ours, third(lambda x, w: layers._convolve(x, w, window)), 1e-4)
+    ours = third(lambda x, w: convolution.to_features(x, w, window))
+    same(ours, third(lambda x, w: convolution._convolve(x, w, window)), 1e-4)
     assert np.abs(ours).max() > 0
 
 
