@@ -30,6 +30,18 @@ from gan_jax.workdir import read_record
 
 def main(arguments: list[str]) -> None:
     """Reads the flags and measures what they ask for."""
+    values = _flags()
+    cli.parse(values, arguments)
+    if values.help:
+        print(f"{__doc__}\n{cli.describe(values)}")
+    elif values.show:
+        print(show(map(Path, values.show)))
+    else:
+        prepare_process()
+        _evaluate(values)
+
+
+def _flags():
     values = cli.new_flags()
     define = {"flag_values": values}
     flags.DEFINE_string("workdir", "runs/digits", "the run's work directory", **define)
@@ -90,14 +102,7 @@ def main(arguments: list[str]) -> None:
         "real", False, "judge held-out examples in place of samples", **define
     )
     flags.DEFINE_list("show", None, "print what is known of these runs", **define)
-    cli.parse(values, arguments)
-    if values.help:
-        print(f"{__doc__}\n{cli.describe(values)}")
-    elif values.show:
-        print(show(map(Path, values.show)))
-    else:
-        prepare_process()
-        _evaluate(values)
+    return values
 
 
 def show(workdirs) -> str:
