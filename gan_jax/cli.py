@@ -1,5 +1,7 @@
 """What the project's commands share: flags, and errors as one line and a status."""
 
+import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -11,16 +13,21 @@ from gan_jax.errors import DivergedError, Interrupted, UsageError
 def run(command: Callable[[list[str]], None], argv: list[str] | None = None) -> int:
     """Runs command(arguments) and returns the exit status of the process.
 
-    0 done, 2 usage or configuration, 3 diverged, 128 + signal when interrupted; what
-    else is raised is a bug and keeps its traceback.
+    0 done, 2 usage or configuration, 3 diverged, 128 + signal when interrupted or when
+    nobody reads what it prints any more; what else is raised is a bug and keeps its
+    traceback.
     """
     try:
         command(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
     except (UsageError, DivergedError, Interrupted) as error:
         print(f"gan_jax: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # of `| head`; nothing is left to be flushed at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -422,3 +423,10 @@ def test_every_problem_of_a_config_is_said_at_once():
 def test_a_mistake_ends_the_process_with_2_and_without_a_traceback(start, finish):
     outcome = finish(start("-m", "gan_jax.main", "--config.stepz=3"))
     refused(outcome, "unknown field config.stepz; did you mean 'steps'")
+
+
+def test_a_reader_that_has_had_enough_ends_the_process_quietly(start):
+    process = start("-m", "gan_jax.main", "--help")
+    process.stdout.close()
+    assert process.wait(timeout=300) == 128 + signal.SIGPIPE
+    assert process.stderr.read() == ""
