@@ -30,6 +30,7 @@ SHRUNK = {
     "grid": (None, DENSE),
     "mnist_mlp": (MNIST, DENSE),
     "mnist_mlp_2014": (MNIST, DENSE),
+    "mnist_mlp_parzen": (MNIST, DENSE),
     "mnist_lsgan": (MNIST, DCGAN),
     "mnist_dcgan": (MNIST, DCGAN),
     "cifar_mlp": (CIFAR, DENSE),
