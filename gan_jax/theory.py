@@ -59,6 +59,9 @@ def kl(p, q, dx=1.0):
 def js(p, q, dx=1.0):
     """The Jensen-Shannon divergence in nats: symmetric, from 0 to log 2."""
     middle = (p + q) / 2
+    # half of the smallest number is 0; so far out there is nothing to be counted
+    seen = middle >= jnp.finfo(middle.dtype).tiny
+    p, q = jnp.where(seen, p, 0), jnp.where(seen, q, 0)
     return (kl(p, middle, dx) + kl(q, middle, dx)) / 2
 
 
@@ -96,8 +99,23 @@ def wasserstein1_of_samples(x, y):
 
 def _ratio(above, below, at_zero):
     """above / below, and `at_zero` where both vanish, with gradients that are finite"""
-    nothing = (above == 0) & (below == 0)
-    return jnp.where(nothing, at_zero, above / jnp.where(nothing, 1, below))
+    tiny = jnp.finfo(jnp.result_type(above, below)).tiny
+    nothing = (jnp.abs(above) < tiny) & (jnp.abs(below) < tiny)
+    above, below = jnp.where(nothing, 0, above), jnp.where(nothing, 1, below)
+    return jnp.where(nothing, at_zero, _quotient(above, below))
+
+
+@jax.custom_jvp
+def _quotient(above, below):
+    """above / below; its derivative divides twice, where a square would underflow."""
+    return above / below
+
+
+@_quotient.defjvp
+def _quotient_jvp(primals, tangents):
+    (above, below), (above_dot, below_dot) = primals, tangents
+    ratio = _quotient(above, below)
+    return ratio, above_dot / below - ratio * (below_dot / below)
 
 
 # --- the discriminator at its best, and what is left to the generator ---
@@ -119,7 +137,11 @@ def discriminator_loss(error, p, q, d, dx=1.0):
     d: what D says at the points of the grid. With `cross_entropy` the loss is -V(G, D),
     with `half_square` it is that of LSGAN for targets 1 and 0.
     """
-    return jnp.sum(p * error(d, 1.0) + q * error(d, 0.0)) * dx
+
+    def expected(weight, target):  # an infinite error costs nothing where nothing is
+        return weight * error(jnp.where(weight > 0, d, 0.5), target)
+
+    return jnp.sum(expected(p, 1.0) + expected(q, 0.0)) * dx
 
 
 def value(p, q, d, dx=1.0):
@@ -191,4 +213,5 @@ def elbo(log_joint, q):
     q:         any distribution over z, of the same shape; the bound is off by
                KL(q || p(z | x))
     """
+    log_joint = jnp.where(q > 0, log_joint, 0)  # q may leave out what p excludes
     return jnp.sum(q * log_joint - xlogy(q, q), axis=-1)

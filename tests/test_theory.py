@@ -1,5 +1,6 @@
 """The theory: divergences, the best D, and the smallest GAN, as laws and by numbers."""
 
+import itertools
 import math
 
 import jax
@@ -219,11 +220,50 @@ def test_where_nothing_lies_the_best_discriminator_shrugs():
     assert np.isfinite(slope(np.zeros(2))).all()
 
 
+def test_far_from_both_densities_nothing_overflows():
+    """By the exact values, and by m, the mean of q: dJS/dm by the larger type."""
+
+    def both(m, std, dtype):
+        x = jnp.arange(-12, 12, DX, dtype)
+        return tuple(theory.mixture([1.0], [mean], [std])(x) for mean in (0.0, m))
+
+    best = theory.optimal_discriminator
+    for name, std in itertools.product(("js", "least_squares"), (0.3, 0.5, 1.0)):
+        values, slopes = [], []
+        for dtype in (jnp.float32, jnp.float64):
+
+            def of_mean(m, name=name, std=std, dtype=dtype):
+                p, q = both(m, std, dtype)
+                if name == "js":
+                    return theory.js(p, q, DX)
+                return theory.least_squares_criterion(p, q, DX)
+
+            value, slope = jax.value_and_grad(of_mean)(jnp.asarray(1.0, dtype))
+            values.append(float(value))
+            slopes.append(float(slope))
+            moved = jax.grad(lambda m, pair=(std, dtype): best(*both(m, *pair)).sum())
+            # D* moves by half of what the mean does
+            shift = moved(jnp.asarray(1.0, dtype)) * DX
+            np.testing.assert_allclose(shift, 0.5, rtol=1e-3)
+        np.testing.assert_allclose(*values, rtol=2e-5)
+        np.testing.assert_allclose(*slopes, rtol=2e-4)
+        assert slopes[1] > 0.05
+    exact = {0.3: 0.57115, 0.5: 0.33683}
+    for std, js in exact.items():
+        found = theory.js(*both(1.0, std, jnp.float32), DX)
+        np.testing.assert_allclose(found, js, rtol=2e-5)
+
+
 @PAIRS
 def test_cross_entropy_as_the_error_is_the_gan(p, q, dx):
     d = np.random.default_rng(0).uniform(0.05, 0.95, len(p))
     error = theory.discriminator_loss(theory.cross_entropy, p, q, d, dx)
     np.testing.assert_allclose(error, -theory.value(p, q, d, dx), rtol=1e-12)
+    # the best D is sure where one of them has nothing, and loses nothing by it
+    if (p == 0).any():
+        d = theory.optimal_discriminator(p, q)
+        error = theory.discriminator_loss(theory.cross_entropy, p, q, d, dx)
+        np.testing.assert_allclose(error, -theory.criterion(p, q, dx), rtol=1e-6)
     ones, zeros = np.ones_like(d), np.zeros_like(d)
     np.testing.assert_allclose(theory.half_square(d, ones), (1 - d) ** 2 / 2)
     np.testing.assert_allclose(theory.half_square(d, zeros), d**2 / 2)
@@ -323,6 +363,12 @@ def test_the_elbo_is_off_by_the_divergence_from_the_posterior():
     np.testing.assert_allclose(bound + gap, np.log(evidence), rtol=1e-12)
     exact = theory.elbo(np.log(joint), posterior)
     np.testing.assert_allclose(exact, np.log(evidence), rtol=1e-12)
+    # an impossible z costs nothing where q leaves it out, and all where q does not
+    with np.errstate(divide="ignore"):
+        log_joint = np.log(np.array([0.3, 0.1, 0.0]))
+    best = np.array([0.75, 0.25, 0.0])
+    np.testing.assert_allclose(theory.elbo(log_joint, best), np.log(0.4), rtol=1e-6)
+    assert theory.elbo(log_joint, np.ones(3) / 3) == -math.inf
 
 
 # --- training ---
