@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from gan_jax import build, cli, pictures
 from gan_jax.config import from_json, to_json
-from gan_jax.data.source import parse_split
+from gan_jax.data.source import overlap, parse_split
 from gan_jax.errors import UsageError
 from gan_jax.log import say
 from gan_jax.metrics import choice, features, judge
@@ -60,17 +60,21 @@ def _flags():
     )
     flags.DEFINE_string("weights", None, "the file of --features=inception", **define)
     flags.DEFINE_string(
-        "checksum", None, "which the weights must have, SHA-256", **define
+        "checksum",
+        None,
+        "which the weights must have: 16 hexadecimal digits, as convert_inception "
+        "prints them",
+        **define,
     )
     flags.DEFINE_integer(
         "samples",
         None,
-        "how many are judged: 10,000, 2,500 points or 26,000 stacked digits if not "
-        "given",
+        "how many are judged; config.evaluate_samples if not given, or where that is "
+        "0, 10,000 images or 2,500 points",
         2,
         **define,
     )
-    flags.DEFINE_integer("seed", 0, "of the latents", 0, **define)
+    flags.DEFINE_integer("seed", 0, "of the latents", 0, 2**32 - 1, **define)
     flags.DEFINE_string(
         "step", None, "the checkpoint's, or best; the newest if not given", **define
     )
@@ -119,24 +123,13 @@ def _evaluate(values):
     workdir = Path(values.workdir).expanduser()
     run = load(workdir, parse_step(values.step))
     run = run.sampled_by(values.batch_norm, values.ema)
-    names = values.metrics or choice.suited(run.config, run.info)
+    n = values.samples or choice.sample_size(run.config, run.info)
+    names = values.metrics or choice.suited(run.config, run.info, n)
     judge.require_metrics(names)
     if not os.access(workdir, os.W_OK):
         raise UsageError(f"{workdir} cannot be written")
-    case = make_case(
-        run,
-        samples=values.samples or choice.sample_size(run.config, run.info),
-        seed=values.seed,
-        network=_network(run, values.features, values.weights, values.checksum),
-        reference=values.reference,
-        held_out=values.held_out,
-        validation=values.validation,
-        real=values.real,
-    )
-    if values.real:
-        about = {"model": "real data", "run": values.held_out or "held out"}
-    else:
-        about = judge.about(run, read_record(workdir)["experiment"])
+    network = _network(run, values.features, values.weights, values.checksum)
+    case, about = _case(run, values, n, network)
     found, refused = [], []
     for name in tqdm(names, disable=None):
         try:
@@ -167,77 +160,79 @@ def _network(run, name, weights, checksum):
     return features.load_features(name, weights, checksum=checksum)
 
 
-def make_case(
-    run: Run,
-    *,
-    samples,
-    seed,
-    network,
-    reference=None,
-    held_out=None,
-    validation=None,
-    real=False,
-) -> Case:
-    """A run's samples, or with `real` held-out examples, against its real data."""
-    config = run.config
-
-    def examples(split):
-        return real_examples(config, run.info["fitted"], split)
-
-    kept = config.data.get("validation_split")
-
-    @functools.cache
-    def fresh():
-        if held_out:
-            return examples(held_out)
-        try:
-            return examples("test")
-        except UsageError as error:
-            if not kept:
-                said = f"held-out data: {error}; --held_out names another split"
-                raise UsageError(said) from None
-            return examples(kept)
-
-    x, held_out_examples = None, fresh
-    if real:
-        known = fresh()
-        if len(known.x) < samples:
-            raise UsageError(
-                f"--samples={samples}: there are {len(known.x):,} held-out examples; "
-                "fewer, or another --held_out"
-            )
-        order = np.random.default_rng(seed).permutation(len(known.x))
-        x = known.x[order[:samples]]
-
-        def held_out_examples():
-            raise UsageError("--real judges the held-out data themselves")
-
-    return Case(
-        samples=run.sample(samples, seed) if x is None else x,
+def _case(run, values, n, network):
+    """What is judged, against the run's real data, and what measurements say of it."""
+    kept = run.config.data.get("validation_split")
+    if values.real:
+        samples, about, held_out = _real(run, values, n)
+    else:
+        samples = run.sample(n, values.seed)
+        about = judge.about(run, read_record(run.workdir)["experiment"])
+        held_out = functools.partial(_held_out, run, values.held_out)
+    validation = values.validation or kept
+    case = Case(
+        samples=samples,
         network=network,
-        reference=examples(reference),
-        held_out=held_out_examples,
-        validation=(lambda: examples(validation or kept))
-        if validation or kept
+        reference=real_examples(run, values.reference),
+        held_out=held_out,
+        validation=functools.partial(real_examples, run, validation)
+        if validation
         else None,
         modes=known_modes(run.info),
-        seed=seed,
+        seed=values.seed,
     )
+    return case, about
 
 
-def real_examples(config, fitted, split=None) -> Real:
-    """The examples of a run's data, of another split than its own if one is given.
+def _real(run, values, n):
+    """Real examples in place of samples; with these, none are held out."""
+    split = values.held_out  # may be one of training: what is printed names it
+    real = real_examples(run, split) if split else _held_out(run)
+    if len(real.x) < n:
+        raise UsageError(
+            f"--samples={n}: there are {len(real.x):,} held-out examples; fewer, or "
+            "another --held_out"
+        )
+    order = np.random.default_rng(values.seed).permutation(len(real.x))
 
-    fitted: what the run's scaling was fitted to, of `Run.info`
+    def held_out():
+        raise UsageError("--real judges the held-out data themselves")
+
+    return real.x[order[:n]], {"model": f"real {real.name}", "run": real.name}, held_out
+
+
+def _held_out(run, split=None) -> Real:
+    """Examples that a run was not trained on: of `split`, or of those that there are.
+
+    Raises UsageError for a split that it was trained on.
     """
-    values = to_json(config)
+    used = run.config.data.get("split", "train")
+    kept = run.config.data.get("validation_split")
+    asked = split or "test"
+    try:
+        if overlap(asked, used):
+            raise UsageError(
+                f"{asked} shares examples with config.data.split={used}, what the run "
+                "was trained on"
+            )
+        return real_examples(run, asked)
+    except UsageError as error:
+        if kept and not split:
+            return real_examples(run, kept)
+        said = f"held-out data: {error}; --held_out names another split"
+        raise UsageError(said) from None
+
+
+def real_examples(run: Run, split: str | None = None) -> Real:
+    """The examples of a run's data, of another split than its own if one is given."""
+    values = to_json(run.config)
     values["data"].pop("validation_split", None)
     if split is not None:
         parse_split(split)
         values["data"]["split"] = split
     dataset = build.load_dataset(from_json(values))
     used = values["data"].get("split", "train")
-    return Real.of(config, used, fitted, dataset.arrays)
+    return Real.of(run.config, used, run.info, dataset.arrays)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from gan_jax import losses, priors
 from gan_jax.batch_norm import recalibrated
 from gan_jax.errors import UsageError
 from gan_jax.games import gan
+from gan_jax.metrics import judge
 from gan_jax.models import layers, mlp
 from gan_jax.networks import network
 
@@ -103,6 +104,10 @@ def test_the_average_of_g_is_recalibrated_with_its_own_parameters(run):
     ):
         np.testing.assert_array_equal(one, other)
     assert run.sampled_by(ema=False).state.sampler[0] is run.state.g.params
+    # statistics that are measured anew stand where an average does, and are none
+    for ema in (True, False):
+        told = judge.about(run.sampled_by("recalibrated", ema=ema), "name")
+        assert (told["batch_norm"], told["ema"]) == ("recalibrated", ema)
 
 
 def test_what_cannot_be_sampled_by(run, digits_run):

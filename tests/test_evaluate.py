@@ -1,8 +1,10 @@
 """The command that judges a run: what is measured, and how it is written down."""
 
+import dataclasses
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -16,6 +18,7 @@ from gan_jax.metrics.case import Case, Real
 from gan_jax.metrics.features import load_features
 from gan_jax.metrics.protocol import Measurement
 from gan_jax.metrics.reference import reference_features
+from gan_jax.watches import evaluation
 
 SAMPLES = "--samples=300"
 
@@ -108,23 +111,29 @@ def test_the_default_metrics_are_those_that_suit_the_data(judged, workdir):
     run = gan_jax.load(workdir)
     # 1,797 digits are too few for subsets of 1,000
     few = ["frechet", "precision_recall", "density_coverage"]
-    assert choice.suited(run.config, run.info) == few
+    assert choice.suited(run.config, run.info, 10_000) == few
     outcome = judged(f"--workdir={workdir}", SAMPLES)
     assert outcome.status == 0
     assert [m.protocol.metric for m in rows(workdir)] == ["frechet_pixels", *few[1:]]
     mnist = {"shape": [28, 28, 1], "size": 60_000, "classes": list("0123456789")}
-    assert choice.suited(run.config, mnist)[-2:] == ["class_score", "classes"]
+    many = choice.suited(run.config, mnist, 10_000)
+    assert "kernel" in many
+    assert many[-2:] == ["class_score", "classes"]
+    assert choice.suited(run.config, mnist, 1_999) == [x for x in many if x != "kernel"]
+    animals = {"shape": [32, 32, 3], "size": 20_000, "classes": ["bird", "cat"]}
+    assert "class_score" in choice.suited(run.config, animals, 10_000)
     clothes = mnist | {"classes": ["coat", "boot"]}
-    assert "class_score" not in choice.suited(run.config, clothes)
+    for other in (clothes, animals | {"classes": ["rose"]}, animals | {"classes": []}):
+        assert "class_score" not in choice.suited(run.config, other, 10_000)
     large = {"shape": [64, 64, 3], "size": 60_000, "classes": []}
-    assert "frechet" not in choice.suited(run.config, large)
+    assert "frechet" not in choice.suited(run.config, large, 10_000)
     assert choice.sample_size(run.config, run.info) == 10_000
     assert choice.features_for((28, 28, 1)) == "mnist"
     assert choice.features_for((32, 32, 3)) == "cifar10"
     assert choice.features_for((8, 8, 1)) == "pixels"
     points = {"shape": [2], "modes": {"means": [[0, 0]], "std": 1, "weights": [1]}}
-    assert choice.suited(run.config, points) == ["modes"]
-    assert choice.suited(run.config, {"shape": [7]}) == ["sliced_wasserstein"]
+    assert choice.suited(run.config, points, 2_500) == ["modes"]
+    assert choice.suited(run.config, {"shape": [7]}, 9) == ["sliced_wasserstein"]
 
 
 def test_numbers_of_two_protocols_never_stand_in_one_column(judged, workdir):
@@ -344,6 +353,12 @@ def test_evaluation_changes_no_bit_of_a_run_and_resumes(gan, small, watched, tmp
         (["--config.evaluate_metrics=modes"], "modes needs data whose modes"),
         (["--config.evaluate_metrics=class_score"], "classifier"),
         (["--config.evaluate_every=-1"], "must not be negative"),
+        (
+            ["--config.evaluate_every=0", "--config.evaluate_metrics=fid"],
+            "metric 'fid'",
+        ),
+        (["--config.evaluate_samples=3"], "precision_recall needs 4 samples"),
+        (["--config.evaluate_metrics=covariate_shift"], "needs data of classes that"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_training(
@@ -390,23 +405,69 @@ def test_pictures_of_a_scaling_without_inverse_are_judged_as_pictures(gan, tmp_p
     changes = ("data.name", "arrays"), ("data.path", f"{tmp_path}/x.npy")
     override(config, [*changes, ("scaling.name", "gcn")])
     dataset = build.load_dataset(config)
-    fitted = dataset.info["fitted"]
-    real = Real.of(config, "train", fitted, dataset.arrays)
+    real = Real.of(config, "train", dataset.info, dataset.arrays)
     assert real.name.startswith("arrays train by gcn ")
     seen = dataset.view(dataset.arrays, np.arange(40), jax.random.key(0))["x"]
     np.testing.assert_array_equal(real.x, dataset.to_uint8(seen))
     assert (real.x != dataset.arrays["x"]).mean() > 0.5
 
 
-def test_the_parzen_estimate_takes_its_width_and_its_test_from_splits(judged, workdir):
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory):
+    """A run on digits 900 to 1,796, which leaves others to be held out."""
+    from conftest import SMALL
+
+    from gan_jax import cli, main
+
+    workdir = tmp_path_factory.mktemp("apart") / "digits"
+    flags = *SMALL, "--config.steps=2", "--config.data.split=train[900:]"
+    assert cli.run(main.main, [*flags, f"--workdir={workdir}"]) == 0
+    return workdir
+
+
+def test_the_parzen_estimate_takes_its_width_and_its_test_from_splits(judged, apart):
     flags = "--metrics=parzen", "--validation=train[:500]", "--held_out=train[500:900]"
-    assert judged(f"--workdir={workdir}", SAMPLES, *flags).status == 0
-    (found,) = rows(workdir)
+    assert judged(f"--workdir={apart}", SAMPLES, *flags).status == 0
+    found = rows(apart)[-1]
     assert found.protocol.estimator.startswith("sigma by digits train[:500] ")
     assert found.protocol.reference.startswith("digits train[500:900] ")
     assert found.protocol.reference_size == 400
     assert 0.1 <= found.values["sigma"] <= 1
     assert np.isfinite(found.values["log_likelihood"])
+
+
+@pytest.mark.parametrize("split", ["train[:1000]", "all"])
+def test_what_a_run_was_trained_on_is_not_held_out(judged, apart, split):
+    flags = f"--workdir={apart}", SAMPLES, "--metrics=copying", f"--held_out={split}"
+    before = rows(apart) if (apart / "evaluation.jsonl").exists() else []
+    outcome = judged(*flags)
+    assert outcome.status == 2
+    said = f"{split} shares examples with config.data.split=train[900:]"
+    assert said in outcome.error
+    assert judged(*flags[:-1], "--held_out=train[:900]").status == 0
+    assert len(rows(apart)) == len(before) + 1
+    assert 0 <= rows(apart)[-1].values["copying"] <= 1
+
+
+def test_real_examples_are_judged_in_place_of_samples(judged, apart):
+    """Examples of two splits are two models, not repeats of one."""
+    flags = f"--workdir={apart}", SAMPLES, "--metrics=frechet", "--real"
+    for split in ("train[:400]", "train[500:900]"):
+        assert judged(*flags, f"--held_out={split}").status == 0
+    one, two = rows(apart)[-2:]
+    assert one.protocol == two.protocol
+    assert one.protocol.ema is None
+    assert re.fullmatch(r"real digits train\[:400\] [0-9a-f]{8}", one.model)
+    assert re.fullmatch(r"real digits train\[500:900\] [0-9a-f]{8}", two.model)
+    outcome = judged(f"--show={apart}")
+    assert outcome.status == 0
+    assert one.model in outcome.out
+    assert two.model in outcome.out
+    assert judged(f"--workdir={apart}", SAMPLES, "--metrics=frechet").status == 0
+    samples = rows(apart)[-1]
+    assert samples.values["frechet_pixels"] > 2 * one.values["frechet_pixels"]
+    outcome = judged(*flags, "--held_out=train[:100]")
+    assert "--samples=300: there are 100 held-out examples" in outcome.error
 
 
 def test_runs_of_other_settings_and_other_data_never_share_a_row(
@@ -431,7 +492,7 @@ def test_runs_of_other_settings_and_other_data_never_share_a_row(
     assert "train[:1000]" in other
 
 
-def test_statistics_measured_anew_are_no_average_of_g(digits_run):
+def test_what_is_sampled_from_is_told(digits_run):
     run = gan_jax.load(digits_run)
     assert judge.about(run, "digits")["ema"] is True
     assert judge.about(run.sampled_by(ema=False), "digits")["ema"] is False
@@ -471,3 +532,79 @@ def test_a_perfect_copy_shows_in_the_pairs_that_are_close():
     assert close_pairs(x, threshold) == (distances < threshold).sum()
     assert close_pairs(doubled, 1e-4) == 50
     assert close_pairs(x, 0.0) == 0
+
+
+# on features that are classes
+
+
+@pytest.fixture(scope="module")
+def bars():
+    """Images of 28 x 28 with a bar, whose ten places the classifier tells apart."""
+    rng = np.random.default_rng(0)
+    y = np.arange(3_000) % 10
+    x = rng.integers(64, size=(len(y), 28, 28, 1), dtype=np.uint8)
+    x[np.arange(len(y)), 4:24, 2 * y + 4] = 255
+    return Real("bars", x, y, tuple("0123456789"))
+
+
+def bar_case(real, x, held_out=None):
+    def read(images):  # where the bar is, and nothing but that
+        columns = images[:, 4:24, 4:24:2, 0].mean(axis=1) / 255
+        sure = np.eye(10, dtype=np.float32)[columns.argmax(axis=1)]
+        return columns.astype(np.float32), sure
+
+    network = load_features("mnist")._replace(checksum=None, apply=read)
+    return Case(x, network, real, None if held_out is None else lambda: held_out)
+
+
+def test_classes_and_kernels_and_what_their_protocols_say(bars):
+    case = bar_case(bars, bars.x[::-1])
+    kernel, score, classes = (
+        m for m, _ in judge.judge(case, ["kernel", "class_score", "classes"])
+    )
+    assert kernel.values["kernel_mnist"] == pytest.approx(0, abs=0.5)
+    assert kernel.protocol.estimator == "3 disjoint subsets of 1,000"
+    assert kernel.standard_errors["kernel_mnist"] > 0
+    assert score.values["class_score"] == pytest.approx(10, rel=1e-3)
+    assert classes.values["class_3"] == pytest.approx(0.1)
+    assert classes.values["class_entropy"] == pytest.approx(np.log(10))
+    for measurement in (kernel, score, classes):
+        protocol = measurement.protocol
+        assert (protocol.samples, protocol.reference) == (3_000, "bars")
+        assert protocol.features == "mnist"
+
+
+def test_covariate_shift_needs_the_classes_of_its_features(bars):
+    train, test = (
+        bars._replace(x=bars.x[rows], y=bars.y[rows])
+        for rows in (slice(2_000), slice(2_000, 3_000))
+    )
+    case = bar_case(train, train.x[::-1], test)
+    ((found, _),) = judge.judge(case, ["covariate_shift"])
+    assert found.values["from_samples"] == pytest.approx(1, abs=0.02)
+    assert found.values["from_real"] == pytest.approx(1, abs=0.02)
+    assert found.protocol.estimator == "tested on bars"
+    for classes in (("3", "5"), tuple("1234567890"), ()):
+        other = bar_case(train._replace(classes=classes), train.x, test)
+        with pytest.raises(UsageError, match="'mnist' do not tell apart the classes"):
+            next(judge.judge(other, ["covariate_shift"]))
+
+
+def test_equal_examples_are_no_measure_of_close_pairs(bars):
+    twice = bars._replace(x=np.concatenate([bars.x[:50], bars.x[:1]]))
+    with pytest.raises(UsageError, match="two of the real examples are the same"):
+        next(judge.judge(bar_case(twice, bars.x[:51]), ["closest_pairs"]))
+
+
+def test_the_better_value_of_each_metric(watched, monkeypatch):
+    """Whichever end it counts from, the better one is kept and the worse one is not."""
+    (first, *_) = (m for m in rows(watched) if "sliced_wasserstein" in m.values)
+    ((name, value),) = first.values.items()
+    monkeypatch.setattr(evaluation, "read", lambda workdir: [first])
+    up = {"class_score", "parzen", "modes", "stacked_modes"}
+    assert set(choice.BETTER) == up | {"frechet", "kernel", "sliced_wasserstein"}
+    for metric in choice.BETTER:
+        config = SimpleNamespace(best=metric, evaluate_every=10)
+        for change, kept in ((1, metric in up), (-1, metric not in up)):
+            later = dataclasses.replace(first, step=20, values={name: value + change})
+            assert evaluation._improves(later, watched, config) is kept

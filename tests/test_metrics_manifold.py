@@ -60,7 +60,8 @@ def test_equal_sets_and_sets_far_apart():
     x = np.random.default_rng(0).standard_normal((100, 4)).astype(np.float32)
     precision, recall, density, coverage = all_four(x, x, 3)
     assert (precision, recall, coverage) == (1, 1, 1)
-    assert density > 1  # each is in its own ball too
+    # each lies in its own ball and in those of which it is one of the k nearest
+    np.testing.assert_allclose(density, (3 + 1) / 3)
     assert all_four(x, x + 100, 3) == (0, 0, 0, 0)
 
 

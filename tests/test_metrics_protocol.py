@@ -137,6 +137,25 @@ def test_repeats_over_seeds_and_over_runs():
     assert "2 runs" in table([*seeds, *runs])
 
 
+def test_a_mean_over_some_of_the_runs_says_so():
+    """Two of three found modes: the third has no KL, and no best run stands for all."""
+    runs = [measured(x, run=str(i)) for i, x in enumerate([1.0, 2.0, 3.0])]
+    values = {"modes": 5.0, "kl": 0.1}, {"modes": 6.0, "kl": 0.3}, {"modes": 0.0}
+    runs = [
+        dataclasses.replace(run, values=found, standard_errors={})
+        for run, found in zip(runs, values, strict=True)
+    ]
+    assert "0.2 ± 0.1 (2 of 3)" in table(runs)
+    assert "3.667 ± 1.9  " in table(runs)
+    assert "0.1 (1 of 2)" in table(runs[::2])
+    seeds = [
+        dataclasses.replace(run, run="", protocol=measured(seed=i).protocol)
+        for i, run in enumerate(runs)
+    ]
+    assert "0.2 ± 0.1 (2 of 3)" in table(seeds)
+    assert "of" not in table(runs[:2]).splitlines()[-1]
+
+
 def test_the_same_run_and_seed_count_once():
     text = table([measured(1.0), measured(2.0), measured(2.5, seed=1)])
     assert "2.25 ± 0.25" in text

@@ -119,12 +119,15 @@ def split_range(split: str, size: int) -> slice:
 def overlap(split: str, other: str) -> bool:
     """Whether two splits share examples, whatever the size of the data.
 
-    Bounds counted from different ends are taken not to cross.
+    Bounds counted from different ends are taken not to cross. "all" is made of all
+    other splits and shares examples with each of them.
     """
     large = 10**12
+    names = {parse_split(split)[0], parse_split(other)[0]}
+    if len(names) > 1:
+        return "all" in names
     a, b = split_range(split, large), split_range(other, large)
-    same_name = parse_split(split)[0] == parse_split(other)[0]
-    return same_name and max(a.start, b.start) < min(a.stop, b.stop)
+    return max(a.start, b.start) < min(a.stop, b.stop)
 
 
 def select(source: Source, split: str) -> Source:

@@ -18,19 +18,24 @@ MOST_STREAMED = 50_000  # examples of a reference that stays on disk
 
 
 class Real(NamedTuple):
-    """Real examples as stored, x [n, ...] and labels y [n] or None, and their name."""
+    """Real examples as stored, x [n, ...], and their name.
+
+    y, classes: their labels [n] and the labels' names; None and () where there are none
+    """
 
     name: str
     x: np.ndarray | Column
     y: np.ndarray | Column | None = None
+    classes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, config, split: str, fitted, arrays: dict) -> "Real":
+    def of(cls, config, split: str, info: dict, arrays: dict) -> "Real":
         """Examples of a run's data, named after it, their split and their bytes.
 
         Of streamed ones, the first 50,000 at the most, as the name says then.
         Where a scaling cannot be undone (gcn), they are what its pictures show, as the
-        samples are, by what was `fitted` to the training data; and the name says so.
+        samples are, by what was fitted to the training data, in the run's `info`; and
+        the name says so.
         """
         data = config.data
         kind = [data.get("builder") or data.name, *data.get("classes", ()), split]
@@ -41,13 +46,14 @@ class Real(NamedTuple):
         if config.scaling.name == "gcn":
             kind.append("by gcn")
             scaling = bind("scaling", config.scaling)()
+            fitted = info["fitted"]
             pictured = (scaling.apply(part, fitted) for part in parts(np.asarray(x)))
             x = np.concatenate([scaling.invert(part, fitted) for part in pictured])
         checksum = 0
         for part in parts(x):
             checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
         kind.append(f"{checksum:08x}")
-        return cls(" ".join(kind), x, arrays.get("y"))
+        return cls(" ".join(kind), x, arrays.get("y"), tuple(info["classes"]))
 
 
 class Case:

@@ -6,11 +6,22 @@ from gan_jax.build import nearest
 from gan_jax.data.stream import MOST_BYTES, Records
 from gan_jax.errors import UsageError
 from gan_jax.metrics.case import MOST_STREAMED
+from gan_jax.metrics.classifier import CLASSES
 from gan_jax.metrics.features import FeatureNetwork, fits
 from gan_jax.metrics.judge import require_metrics
 from gan_jax.metrics.kernel import SUBSET_SIZE
 
 _MOST_PIXELS = 4_000  # whose covariances are still worth a Frechet distance
+
+# samples and examples without which a metric says nothing
+_FEWEST = {
+    "frechet": 2,
+    "kernel": 2 * SUBSET_SIZE,
+    "class_score": 10,
+    "precision_recall": 4,
+    "density_coverage": 6,
+    "closest_pairs": 5,
+}
 
 # of the metrics that can choose the best of several states: min or max of their first
 # value
@@ -41,26 +52,27 @@ def drawn(name: str, network: FeatureNetwork | None) -> list[str]:
     return [name] if name in alone else values.get(name, [])
 
 
-def suited(config, info) -> list[str]:
-    """The metrics that suit a run's data: `info` is that of its `Dataset`."""
+def suited(config, info, n: int) -> list[str]:
+    """The metrics that suit n samples of a run: `info` is that of its `Dataset`."""
     if config.data.name == "stacked_mnist":
         return ["stacked_modes"]
     if len(info["shape"]) < 3:
         return ["modes"] if info.get("modes") else ["sliced_wasserstein"]
     names = ["precision_recall", "density_coverage"]
     network = features_for(info["shape"])
-    if info["size"] >= 2 * SUBSET_SIZE:
+    if min(n, info["size"]) >= _FEWEST["kernel"]:
         names.insert(0, "kernel")
     if network != "pixels" or math.prod(info["shape"]) <= _MOST_PIXELS:
         names.insert(0, "frechet")
-    digits = network == "mnist" and "".join(info["classes"]) == "0123456789"
-    reads = digits or network == "cifar10"
-    return [*names, "class_score", "classes"] if reads else names
+    if info["classes"] and set(info["classes"]) <= set(CLASSES.get(network, ())):
+        names += ["class_score", "classes"]
+    return names
 
 
 def chosen(config, info) -> list[str]:
     """The metrics that a run is judged by while it trains."""
-    return list(config.evaluate_metrics) or suited(config, info)
+    named = list(config.evaluate_metrics)
+    return named or suited(config, info, sample_size(config, info))
 
 
 def refuse(config, dataset) -> None:
@@ -70,8 +82,10 @@ def refuse(config, dataset) -> None:
     """
     if config.best != "none" and not config.evaluate_every:
         raise UsageError(f"config.best={config.best} needs config.evaluate_every")
+    require_metrics(config.evaluate_metrics)
+    if not config.evaluate_every:
+        return
     names, info = chosen(config, dataset.info), dataset.info
-    require_metrics(names)
     able = [*(name for name in names if name in BETTER), "none"]
     if config.best not in able:
         raise UsageError(f"config.best={config.best}; {nearest(config.best, able)}")
@@ -79,17 +93,20 @@ def refuse(config, dataset) -> None:
     few = min(n, info["size"])
     is_image = len(info["shape"]) == 3
     wanting = {
-        "kernel": few < 2 * SUBSET_SIZE and f"{2 * SUBSET_SIZE:,} samples and examples",
         "modes": not info.get("modes") and "data whose modes are known",
         "stacked_modes": tuple(info["shape"]) != (28, 28, 3) and "stacked digits",
     }
     reads = is_image and features_for(info["shape"]) != "pixels"
     for name in ("class_score", "classes", "covariate_shift"):
         wanting[name] = not reads and "images that a classifier of the project reads"
+    if tuple(info["classes"]) != CLASSES.get(features_for(info["shape"]), ()):
+        wanting["covariate_shift"] = "data of classes that the project's classifier has"
     for name in ("copying", "covariate_shift", "parzen"):
         missing = dataset.validation is None and "data.validation_split"
         wanting[name] = wanting.get(name) or missing
     for name in names:
+        if few < _FEWEST.get(name, 1):
+            wanting[name] = f"{_FEWEST[name]:,} samples and examples"
         if wanting.get(name):
             raise UsageError(f"metric {name} needs {wanting[name]}")
     if isinstance(dataset.arrays, Records) and not reads:

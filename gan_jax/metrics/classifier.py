@@ -18,6 +18,15 @@ from gan_jax.models import layers
 
 WEIGHTS = Path(__file__).parent / "weights"
 
+# the names of their classes, as the data sets have them
+CLASSES = {
+    "mnist": tuple("0123456789"),
+    "cifar10": (
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
+    ),
+}
+
 
 class Classifier(nn.Module):
     """Blocks of 3 x 3 convolutions, each of which halves the image after its first.

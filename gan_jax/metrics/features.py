@@ -48,6 +48,7 @@ class FeatureNetwork(NamedTuple):
     apply:        uint8 images [n, h, w, c] -> (features float32 [n, d], probabilities
                   of the classes float32 [n, classes], or None where there are none);
                   numpy arrays, computed in batches of one size
+    classes:      the names of the classes, where they are known
     """
 
     name: str
@@ -57,6 +58,7 @@ class FeatureNetwork(NamedTuple):
     frechet_name: str
     kernel_name: str
     apply: Callable
+    classes: tuple[str, ...] = ()
 
 
 def load_features(
@@ -102,7 +104,8 @@ def load_features(
             f"the weights of {name!r} have the checksum {found}, not {checksum}"
         )
     apply = _batched(name, module, variables, batch_size or _BATCH[name])
-    return FeatureNetwork(name, found, ACCEPTS[name], resizing, *names, apply)
+    about = name, found, ACCEPTS[name], resizing
+    return FeatureNetwork(*about, *names, apply, classifier.CLASSES.get(name, ()))
 
 
 def _read_inception(weights):

@@ -69,7 +69,7 @@ def _kernel(case):
 
 def _class_score(case):
     score = class_score(case.probabilities)
-    fields = {"metric": "class_score", "estimator": "10 splits", **case.featured()}
+    fields = {"metric": "class_score", "estimator": "10 splits", **_read_beside(case)}
     values = {"class_score": score.mean, "class_score_std": score.std}
     return Result(values, fields)
 
@@ -78,7 +78,12 @@ def _classes(case):
     shares = class_histogram(case.probabilities)
     values = {"class_entropy": entropy(shares)}
     values |= {f"class_{i}": float(share) for i, share in enumerate(shares)}
-    return Result(values, {"metric": "classes", **case.featured()})
+    return Result(values, {"metric": "classes", **_read_beside(case)})
+
+
+def _read_beside(case):
+    """Which data the samples imitate: the classes of others are read otherwise."""
+    return case.featured() | {"reference": case.reference.name}
 
 
 def _precision_recall(case):
@@ -126,6 +131,8 @@ def _closest_pairs(case):
     pairs = closest_pairs(features, pairs=_SHOWN)
     real = closest_pairs(case.reference_features[rows], pairs=1)
     (closest,) = real.distances
+    if closest == 0:
+        raise UsageError("two of the real examples are the same: no pair is closer")
     values = {
         "closest_samples": float(pairs.distances[0]),
         "closest_real": float(closest),
@@ -146,11 +153,17 @@ def _closest_pairs(case):
 def _covariate_shift(case):
     test, real = case.held_out, case.reference
     if real.y is None or test.y is None:
-        raise UsageError("covariate_shift needs real data with labels")
+        raise UsageError("it needs real data with labels")
     _, rows = case.alike
+    read = case.probabilities[: len(rows)].argmax(axis=1)
+    if real.classes != case.network.classes:
+        raise UsageError(
+            f"features {case.network.name!r} do not tell apart the classes of "
+            f"{real.name}"
+        )
     found = covariate_shift(
         flat(case.samples[: len(rows)]),
-        case.probabilities[: len(rows)].argmax(axis=1),
+        read,
         flat(real.x[rows]),
         real.y[rows],
         flat(test.x),

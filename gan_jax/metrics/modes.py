@@ -94,7 +94,11 @@ def judge(samples, modes: Modes) -> dict[str, float]:
 
 
 def perfect(modes: Modes, n: int) -> dict[str, float]:
-    """What `judge` gives on average for n samples of the data itself."""
+    """What `judge` gives on average for n samples of the data itself.
+
+    Of modes that have some width and lie more than 6 standard deviations apart: where
+    they overlap, one counts samples of another.
+    """
     k, dim = np.shape(modes.means)
     return {
         "modes": k,

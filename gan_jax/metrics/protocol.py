@@ -237,13 +237,18 @@ def _repeats(row):
 
 def _cell(row, name):
     runs = [[m.values[name] for m in run if name in m.values] for run in _by_run(row)]
-    runs = [run for run in runs if run]
-    if not runs:
+    known = [run for run in runs if run]
+    if not known:
         return ""
-    repeats = [np.mean(run) for run in runs] if len(runs) > 1 else runs[0]
+    if len(runs) > 1:
+        repeats, asked = [np.mean(run) for run in known], len(runs)
+    else:
+        repeats, asked = known[0], len(_by_run(row)[0])
     if len(repeats) > 1:
         error = np.std(repeats, ddof=1) / np.sqrt(len(repeats))
     else:
-        error = row[-1].standard_errors.get(name)
-    mean = f"{np.mean(repeats):.4g}"
-    return mean if error is None else f"{mean} ± {error:.2g}"
+        (last,) = [m for m in row if name in m.values][-1:]
+        error = last.standard_errors.get(name)
+    cell = f"{np.mean(repeats):.4g}" + (f" ± {error:.2g}" if error is not None else "")
+    # no KL where no mode was found: a mean over the survivors has to say so
+    return cell if len(repeats) == asked else f"{cell} ({len(repeats)} of {asked})"

@@ -5,11 +5,11 @@ import numpy as np
 
 from gan_jax.games import draw_latents
 from gan_jax.metrics.class_score import class_histogram, entropy
+from gan_jax.metrics.classifier import CLASSES
 from gan_jax.metrics.features import load_features
 from gan_jax.watches import Watch
 
 SAMPLES = 1_000
-_DIGITS = tuple("0123456789")
 
 
 def make_class_watch(config, built, dataset, key) -> Watch | None:
@@ -18,7 +18,7 @@ def make_class_watch(config, built, dataset, key) -> Watch | None:
     The project's classifier of MNIST reads them. The same 1,000 latents all through.
     """
     is_mnist = tuple(dataset.info["shape"]) == (28, 28, 1)
-    if not is_mnist or tuple(dataset.info["classes"]) != _DIGITS:
+    if not is_mnist or tuple(dataset.info["classes"]) != CLASSES["mnist"]:
         return None
     z = draw_latents(built.game, key, SAMPLES)
     generate = jax.jit(built.game.generate)
@@ -33,5 +33,5 @@ def make_class_watch(config, built, dataset, key) -> Watch | None:
         values = {f"class_{i}": float(share) for i, share in enumerate(shares)}
         return {"class_entropy": entropy(shares), **values}
 
-    perfect = {"class_entropy": float(np.log(len(_DIGITS)))}
+    perfect = {"class_entropy": float(np.log(len(CLASSES["mnist"])))}
     return Watch(config.validate_every, compute, read, perfect)

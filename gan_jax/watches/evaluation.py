@@ -10,7 +10,9 @@ from gan_jax.metrics import choice, judge
 from gan_jax.metrics.case import Case, Real
 from gan_jax.metrics.features import load_features
 from gan_jax.metrics.modes import known_modes
+from gan_jax.metrics.modes import perfect as modes_of_the_data
 from gan_jax.metrics.protocol import append, read
+from gan_jax.metrics.stacked import perfect as triples_of_the_data
 from gan_jax.run import Run
 from gan_jax.watches import Watch
 
@@ -27,15 +29,16 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
     names = choice.chosen(config, dataset.info)
     n = choice.sample_size(config, dataset.info)
     scaling = build.bind("scaling", config.scaling)()
-    shape, fitted = dataset.info["shape"], dataset.info["fitted"]
+    shape = dataset.info["shape"]
     network = load_features(choice.features_for(shape)) if len(shape) == 3 else None
     split = config.data.get("split", "train")
-    reference = Real.of(config, split, fitted, dataset.arrays)
+    reference = Real.of(config, split, dataset.info, dataset.arrays)
+    modes = known_modes(dataset.info)
 
     @functools.cache
     def held_out():
         name = config.data.validation_split
-        return Real.of(config, name, fitted, dataset.validation)
+        return Real.of(config, name, dataset.info, dataset.validation)
 
     lend = None if dataset.validation is None else held_out
 
@@ -45,7 +48,6 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
             samples = run.sample(n)
         except UsageError as error:  # they overflow, before a loss or parameter does
             raise DivergedError(f"diverged: {error}") from None
-        modes = known_modes(dataset.info)
         case = Case(samples, network, reference, lend, lend, modes)
         about = judge.about(run, experiment)
         values = {}
@@ -59,6 +61,10 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
         return values
 
     perfect = {name: None for metric in names for name in choice.drawn(metric, network)}
+    if "modes" in names:
+        perfect |= modes_of_the_data(modes, n)
+    if "stacked_modes" in names:
+        perfect |= triples_of_the_data(n)
     return Watch(config.evaluate_every, lambda state: state, measure, perfect)
 
 
