@@ -79,7 +79,11 @@ def _find(entry, name):
             return None
         return getattr(importlib.import_module(module), attribute, None)
     function = getattr(place, name, None)
-    if not inspect.isfunction(function) or name.startswith("_"):
+    if name.startswith("_"):
+        return None
+    if place is optax and isinstance(function, functools.partial):  # nadam, nadamw
+        return function if inspect.isfunction(function.func) else None
+    if not inspect.isfunction(function):
         return None
     if place is optax:
         # lbfgs wants to evaluate the loss by itself, which a game has no room for
@@ -129,6 +133,22 @@ def load_dataset(config) -> Dataset:
         )
     validation = load(split=held_out) if held_out else None
     return make_dataset(load(), scale, options, validation)
+
+
+def load_training_data(config) -> Dataset:
+    """The same, or a UsageError where there are too few for a minibatch."""
+    dataset = load_dataset(config)
+    if config.batch_size > dataset.size:
+        raise UsageError(
+            f"config.batch_size={config.batch_size} is larger than the data: "
+            f"{dataset.size:,} examples"
+        )
+    if dataset.validation and len(dataset.validation["x"]) < config.pack:
+        raise UsageError(
+            f"config.pack={config.pack} is larger than the held-out data: "
+            f"{len(dataset.validation['x']):,} examples"
+        )
+    return dataset
 
 
 def build(config, shape, mean) -> Built:

@@ -82,6 +82,10 @@ def load_module(path: str) -> types.ModuleType:
     package above, of ``from .. import default``, with the directory above.
     """
     file = find_experiment(path)
+    if file.suffix != ".py":
+        raise UsageError(
+            f"config file {path} is no Python file; an experiment defines get_config()"
+        )
     above = "_experiments_" + re.sub(r"\W", "_", str(file.parent))
     folders = {above: file.parent.parent, f"{above}.here": file.parent}
     for name, folder in folders.items():

@@ -150,7 +150,7 @@ def parse_step(text: str | None) -> int | str | None:
     """What a command line says of a checkpoint, as `load` takes it."""
     if text in (None, "best"):
         return text
-    if not text.isdigit():
+    if not text.isdecimal():
         raise UsageError(f"--step={text}: expected a step or best")
     return int(text)
 
@@ -173,10 +173,12 @@ def load(workdir, step: int | str | None = None) -> Run:
                 f"{workdir} has no best checkpoint; config.best names the value that "
                 "chooses one, every config.evaluate_every steps"
             )
+    if (workdir / "sweep.json").exists():
+        raise UsageError(f"{workdir} is a sweep; name the work directory of a point")
     if record is None or not checkpoint.saved_steps(folder):
         raise UsageError(
             f"no checkpoint in {workdir}; train a run with: python -m gan_jax.main "
-            f"--workdir={workdir}"
+            f"--config=EXPERIMENT --workdir={workdir}"
         )
     config, info = from_json(record["config"]), record["data"]
     shape = tuple(info["shape"])

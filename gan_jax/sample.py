@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     flags.DEFINE_string("workdir", "runs/digits", "the run's work directory", **define)
     flags.DEFINE_integer("num", 64, "number of samples", 1, **define)
     flags.DEFINE_string("out", "samples.png", "the file to write", **define)
-    flags.DEFINE_integer("seed", 0, "of the latents", 0, **define)
+    flags.DEFINE_integer("seed", 0, "of the latents", 0, 2**32 - 1, **define)
     flags.DEFINE_string(
         "step", None, "the checkpoint's, or best; the newest if not given", **define
     )

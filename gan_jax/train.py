@@ -69,18 +69,8 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
 
 def prepare(config):
     """The data set and the functions of an experiment, once they are seen to fit."""
-    dataset = build.load_dataset(config)
-    if config.batch_size > dataset.size:
-        raise UsageError(
-            f"config.batch_size={config.batch_size} is larger than the data: "
-            f"{dataset.size:,} examples"
-        )
-    if dataset.validation and len(dataset.validation["x"]) < config.pack:
-        raise UsageError(
-            f"config.pack={config.pack} is larger than the held-out data: "
-            f"{len(dataset.validation['x']):,} examples"
-        )
-    if config.evaluate_every or config.best != "none":
+    dataset = build.load_training_data(config)
+    if config.evaluate_every or config.evaluate_metrics or config.best != "none":
         from gan_jax.metrics import choice  # half a second, which other runs gain
 
         choice.refuse(config, dataset)

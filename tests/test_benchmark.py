@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from gan_jax import build, parallel, population, teams
+from gan_jax.benchmark import peer, scaling, tables, timing
 from gan_jax.benchmark import population as members_of
-from gan_jax.benchmark import scaling, tables, timing
 from gan_jax.benchmark.ours import Ours, operations
 from gan_jax.config import load_experiment, override
 from gan_jax.data.feed import make_feed
@@ -112,6 +112,11 @@ def test_beside_the_twin(bench, small, tmp_path):
         (["--scaling", "--population=2"], "--population and --scaling do not go"),
         (["--scaling", "--profile=x"], "--scaling and --profile do not go together"),
         (["--config.batch_size=0"], "batch_size"),
+        (["--config.batch_size=5000"], "batch_size=5000 is larger than the data"),
+        (["--config.batch_size=5000", "--scaling"], "larger than the data"),
+        (["--config.batch_size=5000", "--population=2"], "larger than the data"),
+        (["--json=nowhere/x.jsonl"], "--json=nowhere/x.jsonl: No such file"),
+        (["--show=pyproject.toml"], "a line is no result of --json"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(bench, arguments, message):
@@ -121,6 +126,22 @@ def test_what_cannot_be_measured_is_one_line(bench, arguments, message):
     assert outcome.status == 2
     assert message in outcome.error
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize("line", ["1", "{}", '{"kind": "training"}'])
+def test_what_is_no_result_is_not_shown(bench, tmp_path, line):
+    (tmp_path / "r.jsonl").write_text(line + "\n")
+    outcome = bench(f"--show={tmp_path}/r.jsonl")
+    assert outcome.status == 2
+    assert "a line is no result of --json" in outcome.error
+
+
+def test_a_twin_is_found_by_an_experiment_s_short_name(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    found = peer.find_twin("digits.py", [])
+    assert found == peer.find_twin("experiments/digits.py", [])
+    assert found.name == "digits.py"
+    assert "FOLLOWS" in found.read_text()
 
 
 def test_without_pytorch_the_extra_is_named(bench, small, tmp_path, monkeypatch):

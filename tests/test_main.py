@@ -6,6 +6,7 @@ import signal
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 from PIL import Image
 
 from gan_jax import build, validation
@@ -250,6 +251,7 @@ def refused(outcome, message):
     [
         (["--confg=x.py"], "confg"),
         (["--config=nowhere.py"], r"no config file 'nowhere.py'.*experiments/digits"),
+        ([f"--config={REPOSITORY}/README.md"], r"README\.md is no Python file"),
         ([CONFIG + "digit.py"], r"did you mean 'experiments/digits\.py'"),
         (["digits"], "unexpected argument 'digits'; flags begin with --"),
         (["--", "digits"], "unexpected argument 'digits'"),

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
         print(f"{__doc__}\n{cli.describe(values)}")
         return
     if values.show:
-        print(table(_read(values.show)))
+        print(_shown(values.show))
         return
     _refuse(values)
     variants = _varied(values.vary)
@@ -108,6 +108,11 @@ def _refuse(values):
     given = [name for name in names if values[name].value]
     if len(given) > 1 and given[0] in names[:2]:
         raise UsageError(f"--{given[0]} and --{given[1]} do not go together")
+    if values.json:  # before anything is measured that could not be kept
+        try:
+            open(values.json, "a").close()
+        except OSError as error:
+            raise UsageError(f"--json={values.json}: {error.strerror}") from None
 
 
 def _varied(text):
@@ -130,11 +135,14 @@ def _sizes(text):
     return [int(size) for size in sizes]
 
 
-def _read(path):
+def _shown(path):
+    """The table of the results in a --json file."""
     try:
-        return [json.loads(line) for line in Path(path).read_text().splitlines()]
-    except (OSError, json.JSONDecodeError) as error:
-        raise UsageError(f"--show={path}: {error}") from None
+        return table([json.loads(line) for line in Path(path).read_text().splitlines()])
+    except OSError as error:
+        raise UsageError(f"--show={path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(f"--show={path}: a line is no result of --json") from None
 
 
 def _measure(values, sizes, changes):
@@ -149,12 +157,12 @@ def _measure(values, sizes, changes):
         "d_steps": config.d_steps,
     }
     if values.scaling:
-        dataset = build.load_dataset(config)
+        dataset = build.load_training_data(config)
         yield result | {"kind": "scaling"} | scaling.estimate(config, dataset)
         return
     result["machine"] = machine()
     if sizes:
-        dataset = build.load_dataset(config)
+        dataset = build.load_training_data(config)
         for measured in population.measure(config, dataset, sizes, values.repeats):
             yield result | {"kind": "population"} | measured
         return

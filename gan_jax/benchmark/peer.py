@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from gan_jax.config import FREE_FIELDS, to_json
+from gan_jax.config import FREE_FIELDS, find_experiment, to_json
 from gan_jax.errors import UsageError
 
 
@@ -77,8 +77,8 @@ def _scaled(dataset):
 
 def find_twin(path: str, changes: list[tuple[str, str]]) -> Path:
     """The file of an experiment's twin, if that can follow the changes."""
-    name = Path(path).stem
-    peers = Path(path).resolve().parent.parent / "tests" / "peers"
+    file = find_experiment(path)
+    name, peers = file.stem, file.parent.parent / "tests" / "peers"
     twins = {
         file.stem: follows
         for file in sorted(peers.glob("*.py"))

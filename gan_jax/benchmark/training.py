@@ -22,7 +22,7 @@ def measure(values, config, changes) -> dict:
     result = {}
     if values.startup:
         result["first_step_s"] = startup(values.config, changes)
-    dataset = build.load_dataset(config)
+    dataset = build.load_training_data(config)
     with contextlib.ExitStack() as stack:
         ours = Ours(config, dataset)
         sides = {"ours": ours}

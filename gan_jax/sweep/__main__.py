@@ -43,6 +43,7 @@ from gan_jax.sweep.run import run_task
 
 # engines beside the local one, with the packages that they need
 _PACKAGES = {"ray": "ray", "slurm": "submitit"}
+_OF_ENGINES = {"ray_address": "ray", "gpus_per_task": "ray", "slurm_options": "slurm"}
 
 
 def main(arguments: list[str]) -> None:
@@ -144,6 +145,9 @@ def _help_of(path):
 
 
 def _sweep(values, changes):
+    for name, engine in _OF_ENGINES.items():
+        if values[name].value and values.engine != engine:
+            raise UsageError(f"--{name} goes with --engine={engine}")
     sweep, configs = _read_sweep(values, changes)
     folder = Path(values.workdir or f"runs/{sweep.experiment}_sweep").expanduser()
     sweep_folder.refuse_another(folder, sweep)

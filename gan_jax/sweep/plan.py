@@ -194,7 +194,7 @@ def _timed(config):
     from gan_jax.benchmark.ours import Ours
 
     try:
-        ours = Ours(config, build.load_dataset(config))
+        ours = Ours(config, build.load_training_data(config))
         ours.take(3)  # compiles
         steps = 1
         while (seconds := ours.take(steps)) < _SECONDS_TIMED:

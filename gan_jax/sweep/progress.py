@@ -76,7 +76,8 @@ class Progress:
                 if status.status in (*FINAL, "interrupted"):
                     self._running.pop(name, None)
                     self._over[name] = status.status
-                    self._reached[name] = self._steps[name]
+                    if status.status in FINAL:
+                        self._reached[name] = self._steps[name]
                     said = f": {status.error}" if status.error else ""
                     say(f"{name}: {status.status}{said}")
             self._bar.set_description_str(self._counts(), refresh=False)
