@@ -21,8 +21,8 @@ after 13,000 or 14,000 steps, 9 minutes. Training images themselves score about 
 So the estimate is no measure of a generator. The average's digits are blurred, and 44 %
 of seed 0's are read as ones: as centres of wide windows they are likelier than sharp
 ones, while by all other numbers but precision it is the worse of the two, and both are
-poor (real digits: 0.022, 0.85, 0.81 and 9.47). Theis et al. (2016, table 1) have the same of the
-training images, and of k-means centroids, which score 313.
+poor (real digits: 0.022, 0.85, 0.81 and 9.47). Theis et al. (2016, table 1) have the
+same of the training images, and of k-means centroids, which score 313.
 """
 
 from . import mnist_mlp_2014

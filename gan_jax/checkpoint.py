@@ -5,6 +5,7 @@ checksum for every leaf (a flipped bit would load silently), and falling back to
 checkpoint before when the newest is damaged.
 """
 
+import errno
 import shutil
 import sys
 import zlib
@@ -102,7 +103,7 @@ def restore(root: Path, like, step: int | None = None, mesh=None):
           devices it was saved from
 
     Damaged checkpoints are passed over with a line on stderr. Raises UsageError where
-    none is left.
+    none is left, or where one cannot be read for a reason that may pass.
     """
     steps = saved_steps(root)
     if step is not None and step not in steps:
@@ -119,17 +120,26 @@ def restore(root: Path, like, step: int | None = None, mesh=None):
     for candidate in [step] if step is not None else reversed(steps):
         try:
             return _load(root / str(candidate), like)
-        except (MemoryError, PermissionError):
-            raise
         except Exception as error:  # Orbax raises many kinds for a damaged file
             while cause := error.__cause__ or error.__context__:
                 error = cause
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+            if _passes(error):
+                raise UsageError(
+                    f"checkpoint {candidate} in {root} cannot be read now ({reason})"
+                ) from None
             print(f"checkpoint {candidate} is damaged ({reason})", file=sys.stderr)
     if step is not None:
         others = ", ".join(str(other) for other in steps if other != step) or "none"
         raise UsageError(f"checkpoint {step} in {root} is damaged; others: {others}")
     raise UsageError(f"no checkpoint in {root} can be read")
+
+
+def _passes(error) -> bool:
+    """Whether it says nothing of the file: no right to it, no memory, no more files."""
+    passing = errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM
+    exhausted = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+    return exhausted or getattr(error, "errno", None) in (*passing, errno.ESTALE)
 
 
 def _load(path: Path, like):

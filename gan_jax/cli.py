@@ -25,6 +25,11 @@ def run(command: Callable[[list[str]], None], argv: list[str] | None = None) -> 
         return error.exit_status
     except KeyboardInterrupt:
         return 130
+    except RuntimeError as error:  # what JAX raises for sizes beyond the memory
+        if not str(error).startswith("RESOURCE_EXHAUSTED"):
+            raise
+        print(f"gan_jax: out of memory: {str(error).splitlines()[0]}", file=sys.stderr)
+        return UsageError.exit_status
     except BrokenPipeError:  # of `| head`; nothing is left to be flushed at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE

@@ -18,7 +18,7 @@ import ml_collections
 
 from gan_jax import build
 from gan_jax.errors import UsageError
-from gan_jax.validation import FIELDS, keyword_types, parse
+from gan_jax.validation import FIELDS, is_entry, keyword_types, parse
 
 # Fields that may change when a run goes on in its work directory.
 FREE_FIELDS = (
@@ -136,6 +136,11 @@ def override(config, changes: list[tuple[str, str]]) -> None:
     with config.unlocked():
         for field, text in changes:
             entry, _, key = field.partition(".")
+            if key and entry in build.ENTRIES and not is_entry(config.get(entry)):
+                raise UsageError(
+                    f"--config.{field}: config.{entry} of the file has to be a "
+                    "ConfigDict with a name and its keywords"
+                )
             if key == "name" and entry in build.ENTRIES and text != config[entry].name:
                 config[entry] = ml_collections.ConfigDict({"name": text})
         for field, text in changes:

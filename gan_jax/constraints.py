@@ -11,13 +11,17 @@ import optax
 
 
 def _project(projection) -> optax.GradientTransformation:
-    """The update that ends at projection(params + update)."""
+    """The update that ends at projection(params + update, path), leaf by leaf.
+
+    path: such as "/ConvTranspose_0/kernel"
+    """
+
+    def moved(path, p, u):
+        path = "/" + jax.tree_util.keystr(path, simple=True, separator="/")
+        return projection(p + u, path).astype(p.dtype) - p
 
     def update(updates, state, params):
-        moved = jax.tree.map(
-            lambda p, u: projection(p + u).astype(p.dtype) - p, params, updates
-        )
-        return moved, state
+        return jax.tree_util.tree_map_with_path(moved, params, updates), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
@@ -29,22 +33,23 @@ def none() -> optax.GradientTransformation:
 
 def clip(*, limit: float = 0.01) -> optax.GradientTransformation:
     """Every parameter stays in [-limit, limit] (Arjovsky et al. 2017, Algorithm 1)."""
-    return _project(lambda p: jnp.clip(p, -limit, limit))
+    return _project(lambda p, path: jnp.clip(p, -limit, limit))
 
 
 def max_column_norm(*, limit: float = 1.9365) -> optax.GradientTransformation:
     """The weights into each unit have at most the Euclidean length `limit`.
 
-    A unit's weights are a kernel's last axis held fixed; vectors (biases) are free. The
-    default is that of the face experiments of Goodfellow et al. (2014).
+    A unit's weights are a kernel's last axis held fixed, of a transposed convolution
+    the one before it; all else (biases, batch norm) is free. The default is that of the
+    face experiments of Goodfellow et al. (2014).
     """
 
-    def projection(p):
-        if p.ndim < 2:
+    def projection(p, path):
+        if not path.endswith("/kernel"):
             return p
-        norm = jnp.sqrt(
-            jnp.sum(jnp.square(p), axis=tuple(range(p.ndim - 1)), keepdims=True)
-        )
+        outputs = p.ndim - (2 if "ConvTranspose_" in path else 1)
+        inputs = tuple(axis for axis in range(p.ndim) if axis != outputs)
+        norm = jnp.sqrt(jnp.sum(jnp.square(p), axis=inputs, keepdims=True))
         return p * jnp.minimum(1.0, limit / jnp.maximum(norm, 1e-7))
 
     return _project(projection)

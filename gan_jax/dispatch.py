@@ -213,15 +213,19 @@ def _by_turns(d_turn, g_turn, batch_of, lift, mesh, k, g_steps):
         arrays, rows = feed.fetch(start, 1)
         with parallel.within(mesh):
             keys = keys_of(state)
-            trace = 0.0  # not a number after a turn's loss that was none
-            for j in range(k):
-                arguments = arrays, rows, feed.key, keys[..., j], j
-                state, d_metrics = d_program(state, *arguments)
-                trace = trace + 0 * d_metrics["d_loss"]
-            d_metrics["d_loss"] = d_metrics["d_loss"] + trace
-            for j in range(k, k + g_steps):
-                arguments = arrays, rows, feed.key, keys[..., j], k - 1
-                state, g_metrics = g_program(state, *arguments)
+
+            def updates(state, program, loss, turns):
+                trace = 0.0  # not a number after a turn's loss that was none
+                for i, j in turns:  # of the key and of the minibatch
+                    arguments = arrays, rows, feed.key, keys[..., i], j
+                    state, metrics = program(state, *arguments)
+                    trace = trace + 0 * metrics[loss]
+                return state, metrics | {loss: metrics[loss] + trace}
+
+            d_turns = [(j, j) for j in range(k)]
+            g_turns = [(k + i, k - 1) for i in range(g_steps)]
+            state, d_metrics = updates(state, d_program, "d_loss", d_turns)
+            state, g_metrics = updates(state, g_program, "g_loss", g_turns)
             state = state.replace(step=state.step + 1)
         return state, d_metrics | g_metrics
 

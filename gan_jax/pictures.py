@@ -128,7 +128,8 @@ def write_quality(path: Path, metrics: dict[str, np.ndarray], perfect) -> None:
             label = f"the data itself, {best:.4g}"
             panel.axhline(best, color="0.3", linestyle="--", linewidth=1, label=label)
         panel.set(title=name.replace("_", " "), xlabel="step")
-        panel.set_ylim(bottom=0)
+        if len(values) == 0 or values.min() >= 0:  # no log-likelihood, no estimate of 0
+            panel.set_ylim(bottom=0)
         panel.legend(fontsize="small")
     write_image(path, render(figure))
 

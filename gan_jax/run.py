@@ -97,8 +97,8 @@ class Run:
     def discriminate(self, images, probability: bool = False) -> np.ndarray:
         """D's scores of uint8 images [n, h, w, c] (or vectors [n, d]); high means real.
 
-        A D with batch norm judges the images that come together by their own
-        statistics, as in training: give real and generated ones in separate calls.
+        A D with batch norm judges the images that come together, up to 256, by their
+        own statistics, as in training: give real and generated ones in separate calls.
 
         probability: the sigmoid of the scores; refused (UsageError) for a loss whose
                      scores are not the logits of a probability

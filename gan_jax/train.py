@@ -16,7 +16,13 @@ from gan_jax.observe import Observer, copied
 from gan_jax.signals import Signals
 from gan_jax.state import TrainState
 from gan_jax.validation import validate
-from gan_jax.workdir import claim, forget_after, refuse_another_run, write_record
+from gan_jax.workdir import (
+    claim,
+    forget_after,
+    refuse_another_run,
+    refuse_other_data,
+    write_record,
+)
 
 
 def train(config, workdir, experiment: str = "custom") -> TrainState:
@@ -96,6 +102,8 @@ def announce(config, dataset, state, devices: str) -> None:
 
 def begin(workdir, config, experiment, dataset, step) -> None:
     """Makes the work directory that of this run; `step`: where it goes on, or None."""
+    if step is not None:
+        refuse_other_data(workdir, dataset.info)
     forget_after(workdir, step)
     write_record(workdir, config, experiment, dataset.info)
 

@@ -4,6 +4,7 @@ import inspect
 import math
 import typing
 
+import ml_collections
 import numpy as np
 
 from gan_jax import build
@@ -132,10 +133,16 @@ def validate(config) -> None:
         )
 
 
+def is_entry(spec) -> bool:
+    """Whether it is what an entry of a config has to be: a name, and keywords."""
+    is_dict = isinstance(spec, ml_collections.ConfigDict)
+    return is_dict and isinstance(spec.get("name"), str)
+
+
 def _entry_problems(entry, spec):
     """What is wrong with the name and the keywords of one entry."""
-    if "name" not in spec:
-        return [f"config.{entry}.name is missing"]
+    if not is_entry(spec):
+        return [f"config.{entry} has to be a ConfigDict with a name and its keywords"]
     try:
         accepted = keyword_types(entry, spec.name)
     except UsageError as error:
@@ -179,7 +186,7 @@ def keyword_types(entry: str, name: str) -> dict[str, object]:
 
 def _hints(function):
     try:
-        return typing.get_type_hints(function)
+        return typing.get_type_hints(getattr(function, "func", function))
     except NameError:  # some of optax's types exist for type checkers alone
         return {}
 

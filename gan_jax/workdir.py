@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -72,6 +73,35 @@ def refuse_another_run(workdir, config, experiment):
             f"{workdir} holds a run of another config ({'; '.join(changed)}); undo the "
             "change to go on with it, or choose another --workdir"
         )
+
+
+def refuse_other_data(workdir: Path, info: dict) -> None:
+    """Raises UsageError where the run of the directory was trained on other data.
+
+    info: of the data that it would go on with. What was fitted to data may differ in
+          its last digits, as it does between machines
+    """
+    record = read_record(workdir)
+    there, now = record["data"], json.loads(json.dumps(info))
+    changed = [name for name in there.keys() & now.keys() if _differ(there, now, name)]
+    if changed:
+        raise UsageError(
+            f"{workdir} holds a run on other data (changed: "
+            f"{', '.join(sorted(changed))}); bring them back to go on with it, or "
+            "choose another --workdir"
+        )
+
+
+def _differ(there, now, name):
+    (a, one), (b, other) = (jax.tree.flatten(x[name]) for x in (there, now))
+    return one != other or any(
+        x != y if isinstance(x, str) or isinstance(y, str) else not _close(x, y)
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def _close(x, y):
+    return math.isclose(x, y, rel_tol=1e-4, abs_tol=1e-6)
 
 
 def forget_after(workdir: Path, step: int | None) -> None:

@@ -1,5 +1,7 @@
 """Checkpoints: whole states come back whole, and damage is noticed."""
 
+import errno
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -154,6 +156,29 @@ def test_a_damaged_checkpoint_makes_way_for_a_whole_one_of_its_step(root):
     assert saved_steps(root) == [1, 2]
     assert_equal(restore(root, state_of(0)), state_of(2))
     assert saved_steps(root.with_name("checkpoints-set-aside")) == [2]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EMFILE, "Too many open files"),
+        PermissionError(errno.EACCES, "Permission denied"),
+        MemoryError(),
+        RuntimeError("RESOURCE_EXHAUSTED: out of memory"),
+    ],
+)
+def test_what_may_pass_is_no_damage(root, monkeypatch, error):
+    """Or the run would go on from an earlier step and put a whole one aside."""
+    save(root, state_of(1), state_of(2))
+
+    def load(path, like):
+        raise error
+
+    monkeypatch.setattr(checkpoint, "_load", load)
+    with pytest.raises(UsageError, match=r"checkpoint 2 in .* cannot be read now"):
+        restore(root, state_of(0))
+    monkeypatch.undo()
+    assert_equal(restore(root, state_of(0)), state_of(2))
 
 
 def test_without_a_whole_checkpoint_nothing_is_restored(root):

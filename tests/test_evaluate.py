@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import multiprocessing
 import re
 import shutil
 from types import SimpleNamespace
@@ -12,11 +13,13 @@ import pytest
 from PIL import Image
 
 import gan_jax
+from gan_jax import pictures
+from gan_jax.checkpoint import saved_steps
 from gan_jax.errors import UsageError
 from gan_jax.metrics import choice, judge
 from gan_jax.metrics.case import Case, Real
 from gan_jax.metrics.features import load_features
-from gan_jax.metrics.protocol import Measurement
+from gan_jax.metrics.protocol import Measurement, Protocol, append
 from gan_jax.metrics.reference import reference_features
 from gan_jax.watches import evaluation
 
@@ -598,13 +601,59 @@ def test_equal_examples_are_no_measure_of_close_pairs(bars):
 
 def test_the_better_value_of_each_metric(watched, monkeypatch):
     """Whichever end it counts from, the better one is kept and the worse one is not."""
-    (first, *_) = (m for m in rows(watched) if "sliced_wasserstein" in m.values)
+    (kept,) = saved_steps(watched / "best")
+    (first,) = (
+        m for m in rows(watched) if "sliced_wasserstein" in m.values and m.step == kept
+    )
     ((name, value),) = first.values.items()
-    monkeypatch.setattr(evaluation, "read", lambda workdir: [first])
+    # of better ones that are not kept any more nothing remains but a number
+    lost = dataclasses.replace(first, step=5, values={name: value - 10})
+    found = dataclasses.replace(first, step=6, values={name: value + 10})
+    monkeypatch.setattr(evaluation, "read", lambda workdir: [lost, first, found])
     up = {"class_score", "parzen", "modes", "stacked_modes"}
     assert set(choice.BETTER) == up | {"frechet", "kernel", "sliced_wasserstein"}
     for metric in choice.BETTER:
         config = SimpleNamespace(best=metric, evaluate_every=10)
-        for change, kept in ((1, metric in up), (-1, metric not in up)):
-            later = dataclasses.replace(first, step=20, values={name: value + change})
-            assert evaluation._improves(later, watched, config) is kept
+        for change, better in ((1, metric in up), (-1, metric not in up)):
+            later = dataclasses.replace(first, step=40, values={name: value + change})
+            assert evaluation._improves(later, watched, config) is better
+    # of another metric nothing was measured of the state that is kept
+    protocol = dataclasses.replace(first.protocol, metric="another")
+    other = dataclasses.replace(first, step=40, protocol=protocol)
+    assert evaluation._improves(other, watched, config)
+
+
+def test_two_processes_that_judge_one_run_lose_nothing(tmp_path):
+    processes = [
+        multiprocessing.get_context("spawn").Process(target=_append, args=(tmp_path, i))
+        for i in range(2)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert len(rows(tmp_path)) == 2 * 40
+
+
+def _append(workdir, run):
+    protocol = Protocol(metric="x", samples=1, seed=0)
+    for i in range(40):
+        append(workdir, Measurement(protocol=protocol, values={"x": i}, run=str(run)))
+
+
+def test_values_below_nought_are_drawn(monkeypatch, tmp_path):
+    limits = []
+    monkeypatch.setattr(
+        pictures,
+        "render",
+        lambda figure: limits.extend(axes.get_ylim() for axes in figure.axes),
+    )
+    monkeypatch.setattr(pictures, "write_image", lambda path, image: None)
+    steps = np.arange(3)
+    metrics = {"step": steps, "a": np.array([-9.0, -5.0, -1.0]), "b": steps + 1.0}
+    pictures.write_quality(tmp_path / "x.png", metrics, {"a": None, "b": 4.0})
+    (low, high), (zero, top) = limits
+    assert low < -9 < -1 < high
+    assert zero == 0
+    assert top > 4

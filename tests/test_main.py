@@ -182,7 +182,15 @@ def test_an_experiment_may_build_on_another_beside_it(gan, own, tmp_path):
     [
         ("config.stepz = 3", "unknown field config.stepz; did you mean 'steps'"),
         ("del config.loss", "config.loss is missing"),
-        ("config.loss = dict(nmae='x')", "config.loss.name is missing"),
+        ("config.loss = dict(nmae='x')", "config.loss has to be a ConfigDict with a"),
+        (
+            "config.loss = dict(name=3)",
+            "config.loss has to be a ConfigDict with a name",
+        ),
+        (
+            "del config.loss; config.loss = 'least_squares'",
+            "config.loss has to be a ConfigDict with a",
+        ),
         ("config.batch_size = 'many'", "mine.py: TypeError"),
         ("config.batch_size = None", "config.batch_size=None: expected an integer"),
         ("config.prior = dict(name='normal', dim=1.5)", "prior.dim=1.5: expected an"),
@@ -204,6 +212,15 @@ def test_a_mistake_in_one_s_own_experiment_is_one_line(
 ):
     refused(gan(own(line)), message)
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["del config.loss", "del config.loss; config.loss = 'least_squares'"]
+)
+def test_an_entry_that_is_none_cannot_be_changed(gan, own, elsewhere, line):
+    for change in ("loss.name=saturating", "loss.real_target=0.9"):
+        outcome = gan(own(line), f"--config.{change}")
+        refused(outcome, "config.loss of the file has to be a ConfigDict")
 
 
 @pytest.mark.parametrize(

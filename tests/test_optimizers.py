@@ -7,7 +7,9 @@ import optax
 import pytest
 
 from gan_jax import constraints, schedules
+from gan_jax.models import conv_2014
 from gan_jax.optimizers import optimizer
+from gan_jax.validation import keyword_types
 
 
 def test_numbers_are_data_to_the_optimizer():
@@ -76,6 +78,38 @@ def test_max_column_norm_bounds_the_weights_into_each_unit(shape):
     np.testing.assert_allclose(norms, np.minimum(before, 1.5), rtol=1e-5)
     assert before[0] < 1.5 < before[2]
     np.testing.assert_array_equal(after["bias"], params["bias"])
+
+
+def test_max_column_norm_knows_the_units_of_transposed_convolutions():
+    """Their kernels are [kh, kw, outputs, inputs]; a bias of every pixel is free."""
+    G = conv_2014.Generator(shape=(32, 32, 3))
+    params = jax.eval_shape(G.init, jax.random.key(0), jnp.zeros((1, 5)))["params"]
+    params = jax.tree.map(lambda leaf: jnp.ones(leaf.shape), params)
+    tx = constraints.max_column_norm(limit=1.0)
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = tx.update(zeros, tx.init(params), params)
+    after = optax.apply_updates(params, updates)
+    transposed = [leaf for name, leaf in after.items() if "ConvTranspose" in name]
+    assert transposed
+    for layer in transposed:
+        norms = np.linalg.norm(
+            np.moveaxis(layer["kernel"], 2, 0).reshape(layer["kernel"].shape[2], -1),
+            axis=1,
+        )
+        np.testing.assert_allclose(norms, 1, rtol=1e-5)
+        np.testing.assert_array_equal(layer["bias"], 1)
+        assert layer["bias"].ndim in (1, 3)
+
+
+@pytest.mark.parametrize("name", ["nadam", "nadamw"])
+def test_optimizers_that_optax_makes_of_others_train(name):
+    kinds = keyword_types("d_optimizer", name)
+    assert kinds["learning_rate"] is float
+    tx = optimizer(name, {}, constraints.none)
+    tx = tx({"learning_rate": 0.1, "constraint": {}})
+    params = {"a": jnp.ones(2)}
+    updates, _ = tx.update(params, tx.init(params), params)
+    assert (updates["a"] < -0.05).all()
 
 
 def numbers_at(step, **keywords):

@@ -305,6 +305,31 @@ def test_another_run_s_work_directory_is_refused(gan, flags, copy, changes, mess
     assert content(copy) == before
 
 
+def test_a_run_does_not_go_on_with_other_data(gan, tmp_path):
+    """A folder that has grown, a file that was replaced: the config is the same."""
+    points = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
+    np.save(tmp_path / "x.npy", points)
+    flags = (
+        "--config=experiments/toy2d.py",
+        "--config.data.name=arrays",
+        f"--config.data.path={tmp_path}/x.npy",
+        "--config.scaling.name=symmetric",
+        "--config.batch_size=16",
+        f"--workdir={tmp_path}/run",
+    )
+    assert gan(*flags, "--config.steps=2").status == 0
+    before = content(tmp_path / "run")
+    for other, said in ((points[:200], "fitted, size"), (5 * points, "fitted")):
+        np.save(tmp_path / "x.npy", other)
+        outcome = gan(*flags, "--config.steps=4")
+        assert outcome.status == 2
+        assert f"holds a run on other data (changed: {said})" in outcome.error
+        assert content(tmp_path / "run") == before
+    # the last digits of what is fitted are not the same on every machine
+    np.save(tmp_path / "x.npy", points * np.float32(1 + 1e-6))
+    assert gan(*flags, "--config.steps=4").status == 0
+
+
 def test_a_first_run_that_came_to_nothing_does_not_bind_the_next(gan, flags, tmp_path):
     workdir = f"--workdir={tmp_path}/run"
     rate = "--config.g_optimizer.learning_rate=1e30"

@@ -67,9 +67,9 @@ def make_dataset(
     fitted = scaling.fit(source.x)
 
     def examples(arrays, indices, key):
-        if source.fresh is not None:
+        if source.fresh is not None:  # a key apart from the two of `view`, 0 and 1
             return {
-                "x": source.fresh(arrays, jax.random.fold_in(key, 1), indices.shape)
+                "x": source.fresh(arrays, jax.random.fold_in(key, 2), indices.shape)
             }
         return {name: leaf[indices] for name, leaf in arrays.items()}
 

@@ -119,7 +119,8 @@ def split_range(split: str, size: int) -> slice:
 def overlap(split: str, other: str) -> bool:
     """Whether two splits share examples, whatever the size of the data.
 
-    Bounds counted from different ends are taken not to cross. "all" is made of all
+    Bounds that are counted in different ways, from the other end or in percent, are
+    taken not to cross. "all" is made of all
     other splits and shares examples with each of them.
     """
     large = 10**12

@@ -9,12 +9,14 @@ The seed of the samples is recorded, but sets no protocol apart: measurements th
 differ in it alone are repeats, whose spread is their uncertainty.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 from pathlib import Path
 from typing import Literal
 
+import filelock
 import numpy as np
 
 from gan_jax.errors import UsageError
@@ -109,7 +111,8 @@ class Measurement:
 
 def append(workdir: Path, measurement: Measurement) -> None:
     """Adds a line to evaluation.jsonl in the work directory."""
-    _write(workdir, [*read(workdir), measurement])
+    with _alone(workdir):
+        _write(workdir, [*read(workdir), measurement])
 
 
 def read(workdir: Path) -> list[Measurement]:
@@ -126,10 +129,27 @@ def read(workdir: Path) -> list[Measurement]:
 
 def forget(workdir: Path, step: int | None) -> None:
     """Leaves out what was measured after `step`, where a run goes on; None: of any."""
-    found, last = read(workdir), -1 if step is None else step
-    kept = [x for x in found if x.step is None or x.step <= last]
-    if len(kept) < len(found):
-        _write(workdir, kept)
+    if not (workdir / FILE).exists():
+        return
+    last = -1 if step is None else step
+    with _alone(workdir):
+        found = read(workdir)
+        kept = [x for x in found if x.step is None or x.step <= last]
+        if len(kept) < len(found):
+            _write(workdir, kept)
+
+
+@contextlib.contextmanager
+def _alone(workdir):
+    """While the file is rewritten: a run may be judged by others while it trains."""
+    try:
+        lock = filelock.FileLock(workdir / ".evaluation.lock", timeout=60)
+        lock.acquire()
+    except (OSError, filelock.Timeout) as error:
+        said = getattr(error, "strerror", None) or "another process holds it"
+        raise UsageError(f"{workdir / FILE} cannot be written: {said}") from None
+    with lock:
+        yield
 
 
 def _lines(file):

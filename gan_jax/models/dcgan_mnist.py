@@ -59,6 +59,11 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, x, *, train=False):
+        if self.width < 2:
+            raise UsageError(
+                f"discriminator dcgan_mnist: width={self.width}; half of it has to be "
+                "at least 1"
+            )
         if x.ndim != 4 or min(x.shape[1:3]) < 16:
             raise UsageError(
                 "dcgan_mnist judges images of at least 16 x 16 pixels, not examples "

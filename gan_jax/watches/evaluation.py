@@ -4,7 +4,7 @@ import functools
 from pathlib import Path
 
 from gan_jax import build
-from gan_jax.checkpoint import save_alone
+from gan_jax.checkpoint import save_alone, saved_steps
 from gan_jax.errors import DivergedError, UsageError
 from gan_jax.metrics import choice, judge
 from gan_jax.metrics.case import Case, Real
@@ -69,15 +69,13 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
 
 
 def _improves(found, workdir, config):
-    """Whether no earlier evaluation of this training was better."""
+    """Whether the state that is kept, if one is, was measured to be worse."""
     name, value = next(iter(found.values.items()))
+    kept = saved_steps(workdir / "best")
     earlier = [
         other.values[name]
         for other in read(workdir)
-        if other.protocol == found.protocol
-        and other.step is not None
-        and other.step < found.step
-        and other.step % config.evaluate_every == 0
+        if other.protocol == found.protocol and other.step in kept
     ]
     better = choice.BETTER[config.best]
     return not earlier or value == better([value, *earlier])
