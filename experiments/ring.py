@@ -42,6 +42,12 @@ One evaluation is a moment of a game that does not rest. Over the last 100, one 
 1,000 steps, the packed training had 8 modes in all and a median KL of 0.08 (quartiles
 0.04 and 0.12), the other 8 in 8 of them, 7 in 91, 6 in one, and 0.31 (0.25 and 0.38).
 
+After a tenth of the steps, seeds 0, 1, 2 (--config.steps=40_000):
+
+    packing     modes of 8   high quality, %   reverse KL
+    none        7.3 +- 0.7     85.8 +- 7.0    0.47 +- 0.12
+    2           8.0 +- 0.0     93.6 +- 0.8    0.05 +- 0.03
+
 80 steps a second on one CPU core, 63 with packing 2: 85 and 105 minutes, faster than on
 two cores.
 """
