@@ -361,7 +361,7 @@ def test_evaluation_changes_no_bit_of_a_run_and_resumes(gan, small, watched, tmp
             "metric 'fid'",
         ),
         (["--config.evaluate_samples=3"], "precision_recall needs 4 samples"),
-        (["--config.evaluate_metrics=covariate_shift"], "needs data of classes that"),
+        (["--config.evaluate_metrics=covariate_shift"], "needs images that a classifi"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_training(
@@ -371,6 +371,39 @@ def test_what_cannot_be_measured_is_refused_before_training(
     assert outcome.status == 2
     assert re.search(message, outcome.error), outcome.error
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("metric", ["class_score", "covariate_shift", "kernel"])
+def test_points_have_no_classes_to_be_judged_by(gan, tmp_path, metric):
+    flags = (
+        "--config=experiments/toy2d.py",
+        "--config.data.size=1000",
+        "--config.evaluate_every=10",
+        f"--config.evaluate_metrics={metric}",
+        f"--workdir={tmp_path}/run",
+    )
+    outcome = gan(*flags)
+    assert outcome.status == 2
+    assert f"metric {metric} needs " in outcome.error
+    assert not (tmp_path / "run").exists()
+
+
+def test_classes_of_other_data_are_refused_before_training(gan, tmp_path):
+    """Two classes are no ten: the classifier's numbers are not those of the labels."""
+    x = np.zeros((64, 28, 28, 1), np.uint8)
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(64) % 2)
+    flags = (
+        "--config.data.name=arrays",
+        f"--config.data.path={tmp_path}/x.npz",
+        "--config.data.split=train[:32]",
+        "--config.data.validation_split=train[32:]",
+        "--config.evaluate_every=10",
+        "--config.batch_size=16",
+        f"--workdir={tmp_path}/run",
+    )
+    outcome = gan(*flags, "--config.evaluate_metrics=covariate_shift")
+    assert outcome.status == 2
+    assert "covariate_shift needs data of classes that" in outcome.error
 
 
 def test_the_digits_among_samples_are_logged_on_mnist(gan, tmp_path):

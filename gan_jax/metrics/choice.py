@@ -91,15 +91,15 @@ def refuse(config, dataset) -> None:
         raise UsageError(f"config.best={config.best}; {nearest(config.best, able)}")
     n = sample_size(config, info)
     few = min(n, info["size"])
-    is_image = len(info["shape"]) == 3
+    network = features_for(info["shape"]) if len(info["shape"]) == 3 else None
     wanting = {
         "modes": not info.get("modes") and "data whose modes are known",
         "stacked_modes": tuple(info["shape"]) != (28, 28, 3) and "stacked digits",
     }
-    reads = is_image and features_for(info["shape"]) != "pixels"
+    reads = network in CLASSES
     for name in ("class_score", "classes", "covariate_shift"):
         wanting[name] = not reads and "images that a classifier of the project reads"
-    if tuple(info["classes"]) != CLASSES.get(features_for(info["shape"]), ()):
+    if reads and tuple(info["classes"]) != CLASSES[network]:
         wanting["covariate_shift"] = "data of classes that the project's classifier has"
     for name in ("copying", "covariate_shift", "parzen"):
         missing = dataset.validation is None and "data.validation_split"
