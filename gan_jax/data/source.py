@@ -120,8 +120,7 @@ def overlap(split: str, other: str) -> bool:
     """Whether two splits share examples, whatever the size of the data.
 
     Bounds that are counted in different ways, from the other end or in percent, are
-    taken not to cross. "all" is made of all
-    other splits and shares examples with each of them.
+    taken not to cross. "all" is made of all other splits and shares examples with each.
     """
     large = 10**12
     names = {parse_split(split)[0], parse_split(other)[0]}
