@@ -127,6 +127,12 @@ def test_counts_below_one(function):
         function(examples())
 
 
+@pytest.mark.parametrize("size", [0, 1])
+def test_subsets_without_a_pair(size):
+    with pytest.raises(UsageError, match=f"subset_size={size}: must be at least 2"):
+        kernel.kernel_distance(examples(), examples(), subset_size=size)
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
