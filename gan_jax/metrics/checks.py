@@ -44,8 +44,8 @@ def labels(y, name: str, n: int) -> np.ndarray:
     return y.astype(np.int64)
 
 
-def at_least_one(**counts) -> None:
-    """Refuses counts below 1; the keywords name them in the message."""
+def at_least(least: int, **counts) -> None:
+    """Refuses counts below `least`; the keywords name them in the message."""
     for name, count in counts.items():
-        if count < 1:
-            raise UsageError(f"{name}={count}: must be at least 1")
+        if count < least:
+            raise UsageError(f"{name}={count}: must be at least {least}")

@@ -32,7 +32,7 @@ def class_score(probabilities, *, splits: int = 10) -> ClassScore:
     """
     from scipy.special import rel_entr
 
-    checks.at_least_one(splits=splits)
+    checks.at_least(1, splits=splits)
     p = _probabilities(probabilities, at_least=splits)
     scores = []
     for part in np.array_split(p, splits):

@@ -41,7 +41,7 @@ def moments(x, *, batch_size: int = 1000) -> Moments:
     Features that come in batches: functools.reduce(merge, map(moments, batches)).
     """
     x = checks.vectors(x, "features")
-    checks.at_least_one(batch_size=batch_size)
+    checks.at_least(1, batch_size=batch_size)
     total = None
     for start in range(0, len(x), batch_size):
         batch = x[start : start + batch_size].astype(np.float64)

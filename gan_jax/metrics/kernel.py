@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.errors import UsageError
 from gan_jax.metrics import checks
 
 SUBSET_SIZE = 1000
@@ -32,8 +31,7 @@ def kernel_distance(
     Other implementations draw subsets that overlap; those are not independent, and
     their spread says nothing about the error of the mean. `seed` sets who is in which.
     """
-    if subset_size < 2:
-        raise UsageError(f"subset_size={subset_size}: must be at least 2")
+    checks.at_least(2, subset_size=subset_size)
     needed = 2 * subset_size
     x = checks.vectors(samples, "samples", at_least=needed)
     y = checks.vectors(reference, "reference examples", at_least=needed)

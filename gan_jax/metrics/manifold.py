@@ -60,7 +60,7 @@ def density_coverage(samples, reference, *, k: int = 5) -> DensityCoverage:
 
 
 def _check(samples, reference, k):
-    checks.at_least_one(k=k)
+    checks.at_least(1, k=k)
     x = checks.vectors(samples, "samples", at_least=k + 1)
     y = checks.vectors(reference, "reference examples", at_least=k + 1)
     checks.same_width(samples=x, reference=y)

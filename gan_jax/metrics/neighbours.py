@@ -37,7 +37,7 @@ def nearest_neighbours(samples, training, *, k: int = 1) -> Neighbours:
     """The k nearest of the training examples [m, d] for each of the samples [n, d]."""
     from sklearn.neighbors import NearestNeighbors
 
-    checks.at_least_one(k=k)
+    checks.at_least(1, k=k)
     x = checks.vectors(samples, "samples")
     y = checks.vectors(training, "training examples", at_least=k)
     checks.same_width(samples=x, training=y)

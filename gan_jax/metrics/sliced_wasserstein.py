@@ -24,7 +24,7 @@ def sliced_wasserstein(
 
     A shift by t gives |t| / sqrt(d), up to the choice of directions by `seed`.
     """
-    checks.at_least_one(directions=directions)
+    checks.at_least(1, directions=directions)
     x = checks.vectors(samples, "samples")
     y = checks.vectors(reference, "reference examples")
     checks.same_width(samples=x, reference=y)

@@ -41,7 +41,7 @@ def closest_pairs(samples, *, pairs: int = 20) -> Pairs:
     """The closest pairs among samples [s, d], for a person to look at."""
     from sklearn.neighbors import NearestNeighbors
 
-    checks.at_least_one(pairs=pairs)
+    checks.at_least(1, pairs=pairs)
     x = checks.vectors(samples, "samples", at_least=2)
     if pairs > (most := len(x) * (len(x) - 1) // 2):
         raise UsageError(f"{len(x)} samples make {most} pairs, fewer than {pairs}")
@@ -81,8 +81,7 @@ def birthday_test(samples, *, batch_size: int, threshold: float) -> Birthday:
     """
     from scipy.spatial.distance import pdist
 
-    if batch_size < 2:
-        raise UsageError(f"batch_size={batch_size}: must be at least 2")
+    checks.at_least(2, batch_size=batch_size)
     x = checks.vectors(samples, "samples", at_least=batch_size)
     batches = len(x) // batch_size
     collided = [
