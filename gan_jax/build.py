@@ -16,12 +16,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax import constraints, data, losses, models, parallel, priors, schedules
+from gan_jax import constraints, data, losses, models, priors, schedules
 from gan_jax.data import scaling
 from gan_jax.data.dataset import Dataset, Options, make_dataset
 from gan_jax.data.source import overlap
 from gan_jax.errors import UsageError, did_you_mean
 from gan_jax.games import Game, gan
+from gan_jax.loop import parallel
 from gan_jax.networks import network, packed
 from gan_jax.optimizers import optimizer
 from gan_jax.state import TrainState, init_state

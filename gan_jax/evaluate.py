@@ -15,17 +15,17 @@ from absl import flags
 from tqdm import tqdm
 
 from gan_jax import build, cli, pictures
-from gan_jax.config import from_json, to_json
+from gan_jax.config.files import from_json, to_json
 from gan_jax.data.source import overlap, parse_split
 from gan_jax.errors import UsageError
-from gan_jax.log import say
+from gan_jax.loop.log import say
+from gan_jax.loop.process import prepare_process
+from gan_jax.loop.workdir import read_record
 from gan_jax.metrics import choice, features, judge
 from gan_jax.metrics.case import Case, Real
 from gan_jax.metrics.modes import known_modes
 from gan_jax.metrics.protocol import FILE, append, read, table
-from gan_jax.process import prepare_process
 from gan_jax.run import BATCH_NORM, Run, load, parse_step
-from gan_jax.workdir import read_record
 
 
 def main(arguments: list[str]) -> None:

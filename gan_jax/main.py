@@ -15,12 +15,13 @@ import jax
 from absl import flags
 
 import gan_jax
-from gan_jax import cli, multihost
-from gan_jax.config import fields, load_experiment, override, to_json
+from gan_jax import cli
+from gan_jax.config.files import fields, load_experiment, override, to_json
+from gan_jax.config.validation import validate
 from gan_jax.errors import UsageError
-from gan_jax.log import say
-from gan_jax.process import prepare_process
-from gan_jax.validation import validate
+from gan_jax.loop import multihost
+from gan_jax.loop.log import say
+from gan_jax.loop.process import prepare_process
 
 
 def main(arguments: list[str]) -> None:

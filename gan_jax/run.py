@@ -8,16 +8,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import build, checkpoint
+from gan_jax import build
 from gan_jax.batch_norm import recalibrated
-from gan_jax.config import from_json
+from gan_jax.config.files import from_json
 from gan_jax.data.scaling import Scaling
 from gan_jax.errors import UsageError
 from gan_jax.games import Game, draw_latents
-from gan_jax.log import read_metrics
+from gan_jax.loop import checkpoint
+from gan_jax.loop.log import read_metrics
+from gan_jax.loop.workdir import read_record
 from gan_jax.losses import Loss
 from gan_jax.state import TrainState
-from gan_jax.workdir import read_record
 
 _CHUNK = 256  # images that a network sees at a time
 BATCH_NORM = ("running", "batch", "recalibrated")

@@ -15,7 +15,7 @@ from absl import flags
 from gan_jax import cli, latents, pictures
 from gan_jax.build import nearest
 from gan_jax.errors import UsageError
-from gan_jax.log import say
+from gan_jax.loop.log import say
 from gan_jax.run import Run, load, parse_step
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")

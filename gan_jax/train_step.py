@@ -6,7 +6,7 @@
 `make_train_step` returns train_step(state, batch) -> (state, metrics). It is not jitted
 and knows nothing of devices, data or logs: `jit` makes it fast, `scan` fuses many
 steps, `vmap` trains a population, a sharding spreads it; all from outside. What the
-players want is in `games.py`.
+players want is in `games`.
 """
 
 import jax

@@ -10,7 +10,7 @@ import pytest
 
 import gan_jax
 from gan_jax.build import bind
-from gan_jax.config import (
+from gan_jax.config.files import (
     experiments_dir,
     fields,
     find_experiment,

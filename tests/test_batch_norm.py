@@ -10,12 +10,12 @@ import pytest
 from flax import linen as nn
 
 import gan_jax
-from gan_jax import losses, priors
+from gan_jax import layers, losses, priors
 from gan_jax.batch_norm import recalibrated
 from gan_jax.errors import UsageError
 from gan_jax.games import gan
 from gan_jax.metrics import judge
-from gan_jax.models import layers, mlp
+from gan_jax.models import mlp
 from gan_jax.networks import network
 
 

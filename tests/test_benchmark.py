@@ -8,13 +8,14 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import build, parallel, population, teams
+from gan_jax import build
 from gan_jax.benchmark import peer, scaling, tables, timing
 from gan_jax.benchmark import population as members_of
 from gan_jax.benchmark.ours import Ours, operations
-from gan_jax.config import load_experiment, override
+from gan_jax.config.files import load_experiment, override
 from gan_jax.data.feed import make_feed
-from gan_jax.dispatch import make_dispatch
+from gan_jax.loop import parallel, population, teams
+from gan_jax.loop.dispatch import make_dispatch
 
 FAST = "--repeats=1", "--nostartup"
 

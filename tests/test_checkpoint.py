@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import gan_jax
-from gan_jax import checkpoint
-from gan_jax.checkpoint import Checkpoints, restore, saved_steps
 from gan_jax.errors import UsageError
+from gan_jax.loop import checkpoint
+from gan_jax.loop.checkpoint import Checkpoints, restore, saved_steps
 from gan_jax.state import Player, TrainState
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import gan_jax
-from gan_jax import build, dispatch
-from gan_jax.config import load_experiment, override
-from gan_jax.models import convolution
+from gan_jax import build
+from gan_jax.config.files import load_experiment, override
+from gan_jax.layers import convolution
+from gan_jax.loop import dispatch
 from gan_jax.train_step import make_train_step
 
 STEPS = (

@@ -14,8 +14,8 @@ from PIL import Image
 
 import gan_jax
 from gan_jax import pictures
-from gan_jax.checkpoint import saved_steps
 from gan_jax.errors import UsageError
+from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.metrics import choice, judge
 from gan_jax.metrics.case import Case, Real
 from gan_jax.metrics.features import load_features
@@ -433,7 +433,7 @@ def test_the_digits_among_samples_are_logged_on_mnist(gan, tmp_path):
 
 def test_pictures_of_a_scaling_without_inverse_are_judged_as_pictures(gan, tmp_path):
     from gan_jax import build
-    from gan_jax.config import load_experiment, override
+    from gan_jax.config.files import load_experiment, override
 
     rng = np.random.default_rng(0)
     np.save(tmp_path / "x.npy", rng.integers(256, size=(40, 8, 8, 3), dtype=np.uint8))

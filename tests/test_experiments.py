@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import gan_jax
-from gan_jax.config import experiments_dir, fields, load_experiment
+from gan_jax.config.files import experiments_dir, fields, load_experiment
 
 EXPERIMENTS = sorted(
     file.relative_to(experiments_dir()).with_suffix("").as_posix()

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from gan_jax import build, theory
-from gan_jax.config import load_experiment
+from gan_jax.config.files import load_experiment
 from gan_jax.data import gaussian_1d
 from gan_jax.errors import UsageError
 from gan_jax.painters import line, make_painter

@@ -9,8 +9,9 @@ import pytest
 from flax import linen as nn
 from jax import lax
 
+from gan_jax import layers
 from gan_jax.errors import UsageError
-from gan_jax.models import convolution, layers
+from gan_jax.layers import convolution
 
 
 def normal(seed, shape):

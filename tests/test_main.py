@@ -9,10 +9,11 @@ import pytest
 from conftest import REPOSITORY
 from PIL import Image
 
-from gan_jax import build, validation
-from gan_jax.config import load_experiment, override, to_json
+from gan_jax import build
+from gan_jax.config import validation
+from gan_jax.config.files import load_experiment, override, to_json
+from gan_jax.config.validation import validate
 from gan_jax.errors import UsageError
-from gan_jax.validation import validate
 
 CONFIG = "--config=experiments/"
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gan_jax
-from gan_jax.checkpoint import saved_steps
+from gan_jax.loop.checkpoint import saved_steps
 
 FLAGS = (
     "--config.d_optimizer.name=sgd",

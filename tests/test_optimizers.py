@@ -7,9 +7,9 @@ import optax
 import pytest
 
 from gan_jax import constraints, schedules
+from gan_jax.config.validation import keyword_types
 from gan_jax.models import conv_2014
 from gan_jax.optimizers import optimizer
-from gan_jax.validation import keyword_types
 
 
 def test_numbers_are_data_to_the_optimizer():

@@ -7,11 +7,11 @@ import pytest
 
 import gan_jax
 from gan_jax import build
-from gan_jax.config import from_json, load_experiment, override, to_json
+from gan_jax.config.files import from_json, load_experiment, override, to_json
+from gan_jax.config.validation import validate
 from gan_jax.errors import UsageError
 from gan_jax.models import dcgan_mnist, maxout, mlp, pacgan
 from gan_jax.networks import network, packed
-from gan_jax.validation import validate
 
 KEY = jax.random.key(0)
 

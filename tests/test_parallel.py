@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import gan_jax
-from gan_jax import build, parallel
-from gan_jax.config import load_experiment, override
+from gan_jax import build
+from gan_jax.config.files import load_experiment, override
 from gan_jax.data.feed import make_feed
-from gan_jax.dispatch import make_dispatch
+from gan_jax.loop import parallel
+from gan_jax.loop.dispatch import make_dispatch
 
 SGD = [
     ("d_optimizer.name", "sgd"),

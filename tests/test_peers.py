@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from gan_jax import build
-from gan_jax.config import load_experiment, override, to_json
+from gan_jax.config.files import load_experiment, override, to_json
+from gan_jax.config.validation import FIELDS, keyword_types
 from gan_jax.networks import network
 from gan_jax.state import Player, TrainState
 from gan_jax.train_step import make_train_step, turn_keys
-from gan_jax.validation import FIELDS, keyword_types
 
 torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
 

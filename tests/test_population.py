@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 import gan_jax
-from gan_jax import build, parallel, population, teams
-from gan_jax.checkpoint import saved_steps
-from gan_jax.config import load_experiment, override
+from gan_jax import build
+from gan_jax.config.files import load_experiment, override
 from gan_jax.errors import DivergedError, UsageError
-from gan_jax.population import number_fields, structure, train_population
-from gan_jax.train import prepare
+from gan_jax.loop import parallel, population, teams
+from gan_jax.loop.checkpoint import saved_steps
+from gan_jax.loop.population import number_fields, structure, train_population
+from gan_jax.loop.train import prepare
 
 RATE = "d_optimizer.learning_rate"
 SGD = {

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from jax.extend.core import jaxprs_in_params
 
-from gan_jax import build
-from gan_jax.config import load_experiment, override
-from gan_jax.models import layers
+from gan_jax import build, layers
+from gan_jax.config.files import load_experiment, override
 from gan_jax.networks import network
 from gan_jax.train_step import make_train_step
 

@@ -2,7 +2,7 @@
 
 SHOW = """
 import jax
-from gan_jax.process import prepare_process
+from gan_jax.loop.process import prepare_process
 
 prepare_process()
 print(jax.config.jax_compilation_cache_dir)

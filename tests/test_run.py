@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import gan_jax
-from gan_jax import config
+from gan_jax.config import files
 from gan_jax.errors import UsageError
 
 
@@ -37,7 +37,7 @@ def test_a_run_of_an_older_version_lacks_the_fields_that_came_later(
 ):
     shutil.copytree(digits_run, tmp_path / "old")
     record = json.loads((tmp_path / "old" / "config.json").read_text())
-    for name in config._LATER:
+    for name in files._LATER:
         del record["config"][name]
     (tmp_path / "old" / "config.json").write_text(json.dumps(record))
     old = gan_jax.load(tmp_path / "old")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import gan_jax
-from gan_jax.config import load_experiment, override
+from gan_jax.config.files import load_experiment, override
 from gan_jax.data import scaling, source, stream, tfds, tfds_split
 from gan_jax.data.dataset import Options, make_dataset
 from gan_jax.data.order import Order

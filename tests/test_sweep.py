@@ -15,7 +15,7 @@ import pytest
 
 import gan_jax
 from gan_jax import cli
-from gan_jax.config import load_experiment
+from gan_jax.config.files import load_experiment
 from gan_jax.errors import UsageError
 from gan_jax.sweep import __main__ as command
 from gan_jax.sweep import folder, local, plan
@@ -433,7 +433,7 @@ def test_seeds_count_from_the_config_s(sweep, tmp_path, monkeypatch):
 def test_the_sweep_itself_occupies_no_device(start, finish, tmp_path):
     program = (
         "from gan_jax.sweep import points, plan\n"
-        "from gan_jax.config import load_experiment\n"
+        "from gan_jax.config.files import load_experiment\n"
         "base, _ = load_experiment('experiments/digits.py')\n"
         "parts = [points.Part('population()', [{'seed': 1}, {'ema_decay': 0.5}])]\n"
         "_, configs = points.combine(base, {}, parts)\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_jax.config import fields, load_experiment, to_json
+from gan_jax.config.files import fields, load_experiment, to_json
 from gan_jax.errors import UsageError
 from gan_jax.sweep import (
     choice,
@@ -299,7 +299,7 @@ def population():
 @pytest.fixture
 def experiment(tmp_path):
     """The path of an experiment with sweeps, and its module."""
-    from gan_jax.config import load_module
+    from gan_jax.config.files import load_module
 
     path = tmp_path / "own.py"
     path.write_text(FILE)

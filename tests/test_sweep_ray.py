@@ -14,8 +14,8 @@ import time
 
 import pytest
 
-from gan_jax.checkpoint import saved_steps
 from gan_jax.errors import UsageError
+from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.sweep import ray
 from gan_jax.sweep.folder import read_status
 

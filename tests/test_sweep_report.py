@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.config import load_experiment, to_json
+from gan_jax.config.files import load_experiment, to_json
 from gan_jax.errors import UsageError
 from gan_jax.metrics.protocol import Measurement, Protocol, append
 from gan_jax.sweep import contents, curves, folder, report

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from gan_jax.checkpoint import saved_steps
-from gan_jax.config import load_experiment, to_json
+from gan_jax.config.files import load_experiment, to_json
 from gan_jax.errors import UsageError
+from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.sweep import folder as sweep_folder
 from gan_jax.sweep import slurm
 from gan_jax.sweep.folder import Sweep, read_status

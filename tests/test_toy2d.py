@@ -13,7 +13,7 @@ from sklearn import datasets
 
 import gan_jax
 from gan_jax import build
-from gan_jax.config import load_experiment, override
+from gan_jax.config.files import load_experiment, override
 from gan_jax.data import scaling, toy2d
 from gan_jax.data.dataset import make_dataset
 from gan_jax.errors import UsageError

@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 import gan_jax
-from gan_jax import build, cli, dispatch, main
-from gan_jax.checkpoint import saved_steps
-from gan_jax.config import load_experiment, override
-from gan_jax.log import Album, MetricLog
+from gan_jax import build, cli, main
+from gan_jax.config.files import load_experiment, override
+from gan_jax.loop import dispatch
+from gan_jax.loop.checkpoint import saved_steps
+from gan_jax.loop.log import Album, MetricLog
 
 loop = importlib.import_module("gan_jax.train")  # gan_jax.train is its function
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gan_jax.config import experiments_dir
+from gan_jax.config.files import experiments_dir
 
 REPOSITORY = Path(__file__).parents[1]
 PARTS = "gan_jax", "experiments", "pyproject.toml", "README.md", "LICENSE"
@@ -43,7 +43,7 @@ def test_the_wheel_carries_the_experiments_and_trains_on_its_own(
 
     assert names(installed / "gan_jax" / "experiments") == names(experiments_dir())
     files = {path.name for path in (installed / "gan_jax").glob("*.py")}
-    assert {"main.py", "sample.py", "train.py"} <= files
+    assert {"main.py", "sample.py", "train_step.py"} <= files
     weights = installed / "gan_jax" / "metrics" / "weights"
     files = {path.name for path in weights.iterdir()}
     assert files == {"mnist.npz", "cifar10.npz"}

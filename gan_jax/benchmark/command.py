@@ -28,10 +28,10 @@ from gan_jax import build, cli
 from gan_jax.benchmark import population, scaling, training
 from gan_jax.benchmark.machine import machine
 from gan_jax.benchmark.tables import details, table
-from gan_jax.config import load_experiment, override
+from gan_jax.config.files import load_experiment, override
+from gan_jax.config.validation import validate
 from gan_jax.errors import UsageError
-from gan_jax.process import prepare_process
-from gan_jax.validation import validate
+from gan_jax.loop.process import prepare_process
 
 
 def main(arguments: list[str]) -> None:

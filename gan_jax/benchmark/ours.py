@@ -6,10 +6,11 @@ import time
 
 import jax
 
-from gan_jax import build, parallel
+from gan_jax import build
 from gan_jax.benchmark.machine import matmul_rate
 from gan_jax.data.feed import make_feed
-from gan_jax.dispatch import make_dispatch
+from gan_jax.loop import parallel
+from gan_jax.loop.dispatch import make_dispatch
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from gan_jax.config import FREE_FIELDS, find_experiment, to_json
+from gan_jax.config.files import FREE_FIELDS, find_experiment, to_json
 from gan_jax.errors import UsageError
 
 

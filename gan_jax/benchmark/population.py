@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from gan_jax import build, population, teams
+from gan_jax import build
 from gan_jax.benchmark import timing
 from gan_jax.benchmark.ours import Ours, Training
-from gan_jax.config import from_json, override, to_json
+from gan_jax.config.files import from_json, override, to_json
 from gan_jax.data.stream import Records
 from gan_jax.errors import UsageError
-from gan_jax.log import say
+from gan_jax.loop import population, teams
+from gan_jax.loop.log import say
 
 WAYS = {way.__name__: way for way in (teams.side_by_side, teams.in_turns)}
 

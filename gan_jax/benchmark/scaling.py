@@ -9,10 +9,11 @@ import math
 
 import jax
 
-from gan_jax import build, parallel
+from gan_jax import build
 from gan_jax.benchmark.ours import operations
 from gan_jax.data.feed import make_feed
-from gan_jax.dispatch import make_dispatch
+from gan_jax.loop import parallel
+from gan_jax.loop.dispatch import make_dispatch
 
 # GPUs: (hosts, GPUs of each)
 CLUSTERS = (1, 8), (256, 8)

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax import build, parallel
+from gan_jax import build
 from gan_jax.data.order import Order
 from gan_jax.data.stream import Records, Stream
+from gan_jax.loop import parallel
 
 
 class Feed(NamedTuple):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from flax import linen as nn
 
+from gan_jax import layers
 from gan_jax.metrics import weights_file
-from gan_jax.models import layers
 
 WEIGHTS = Path(__file__).parent / "weights"
 

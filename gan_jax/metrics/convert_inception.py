@@ -19,7 +19,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from gan_jax import cli
 from gan_jax.errors import UsageError
-from gan_jax.log import say
+from gan_jax.loop.log import say
 from gan_jax.metrics import weights_file
 from gan_jax.metrics.features import FID_SOURCE
 from gan_jax.metrics.inception import Inception

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from gan_jax.models import layers
+from gan_jax import layers
 
 SIZE = 299
 CLASSES = 1008

@@ -14,9 +14,9 @@ import numpy as np
 
 from gan_jax import pictures
 from gan_jax.build import nearest
-from gan_jax.config import title
+from gan_jax.config.files import title
 from gan_jax.errors import UsageError
-from gan_jax.log import say
+from gan_jax.loop.log import say
 from gan_jax.metrics import stacked
 from gan_jax.metrics.case import Case, flat
 from gan_jax.metrics.class_score import class_histogram, class_score, entropy

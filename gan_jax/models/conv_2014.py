@@ -9,8 +9,8 @@ from typing import Literal
 
 from flax import linen as nn
 
+from gan_jax import layers
 from gan_jax.errors import UsageError
-from gan_jax.models import layers
 
 SIDE = 10  # the generator's last convolution sees 10 x 10 places, and makes of them
 IMAGE = 32  # (10 - 1) * 3 + 5 pixels

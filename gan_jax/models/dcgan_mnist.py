@@ -8,8 +8,8 @@ import functools
 
 from flax import linen as nn
 
+from gan_jax import layers
 from gan_jax.errors import UsageError
-from gan_jax.models import layers
 
 _glorot = nn.initializers.glorot_uniform
 

@@ -11,8 +11,8 @@ its own and takes the other's effect away.
 
 from flax import linen as nn
 
+from gan_jax import layers
 from gan_jax.errors import UsageError
-from gan_jax.models import layers
 
 _DEPTH = 4
 

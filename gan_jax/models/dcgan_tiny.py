@@ -11,8 +11,8 @@ is no bias before a batch norm, which has its own and takes the other's effect a
 
 from flax import linen as nn
 
+from gan_jax import layers
 from gan_jax.errors import UsageError
-from gan_jax.models import layers
 
 _DEPTH = 3
 

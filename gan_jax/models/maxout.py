@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from flax import linen as nn
 
+from gan_jax import layers
 from gan_jax.errors import UsageError
-from gan_jax.models import layers
 
 
 class Generator(nn.Module):

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from flax import linen as nn
 
-from gan_jax.models import layers
+from gan_jax import layers
 
 
 class Generator(nn.Module):

@@ -8,7 +8,7 @@ import math
 
 from flax import linen as nn
 
-from gan_jax.models import layers
+from gan_jax import layers
 
 _normal = nn.initializers.normal(0.02)
 

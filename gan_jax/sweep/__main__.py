@@ -25,7 +25,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from gan_jax import cli
-from gan_jax.config import (
+from gan_jax.config.files import (
     experiments_dir,
     fields,
     find_experiment,
@@ -34,7 +34,7 @@ from gan_jax.config import (
     to_json,
 )
 from gan_jax.errors import DivergedError, UsageError
-from gan_jax.log import say
+from gan_jax.loop.log import say
 from gan_jax.sweep import folder as sweep_folder
 from gan_jax.sweep import plan, points
 from gan_jax.sweep.folder import Sweep, read_status

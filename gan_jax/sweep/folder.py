@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import filelock
 
-from gan_jax.checkpoint import saved_steps
-from gan_jax.config import FREE_FIELDS, changed_fields, from_json
+from gan_jax.config.files import FREE_FIELDS, changed_fields, from_json
 from gan_jax.errors import UsageError
+from gan_jax.loop.checkpoint import saved_steps
+from gan_jax.loop.workdir import claim as claim_workdir
+from gan_jax.loop.workdir import refuse_another_run
 from gan_jax.sweep import points
-from gan_jax.workdir import claim as claim_workdir
-from gan_jax.workdir import refuse_another_run
 
 FINAL = ("done", "diverged", "failed")
 _SECONDS_FOR_LOCK = 60

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gan_jax.errors import UsageError
-from gan_jax.signals import caught_signals
+from gan_jax.loop.signals import caught_signals
 from gan_jax.sweep.folder import record_death
 from gan_jax.sweep.plan import Task
 from gan_jax.sweep.run import raise_interrupted

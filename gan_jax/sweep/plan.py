@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tabulate import tabulate
 from tqdm import tqdm
 
-from gan_jax.config import fields
+from gan_jax.config.files import fields
 from gan_jax.errors import UsageError
 from gan_jax.sweep import folder as sweep_folder
 from gan_jax.sweep.folder import Sweep, is_over, newest_step, read_status
@@ -40,7 +40,7 @@ def group(configs: dict, population: bool) -> list[tuple[str, ...]]:
     """
     if not population:
         return [(name,) for name in configs]
-    from gan_jax.population import structure
+    from gan_jax.loop.population import structure
 
     together = {}
     for name, config in configs.items():
@@ -135,7 +135,7 @@ def count(n: int, noun: str) -> str:
 
 def _varying(sweep, configs):
     """A row for each field of the points: number or structure, and its values."""
-    from gan_jax.population import number_fields
+    from gan_jax.loop.population import number_fields
 
     rows = []
     for field in dict.fromkeys(f for name in configs for f in sweep.points[name]):
@@ -166,7 +166,7 @@ def _seconds_a_step(folder, configs):
 
     A finished point of the same program tells it too.
     """
-    from gan_jax.population import structure
+    from gan_jax.loop.population import structure
 
     of_program = {}
     programs = {name: structure(config) for name, config in configs.items()}

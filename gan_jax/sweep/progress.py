@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from gan_jax.log import say
+from gan_jax.loop.log import say
 from gan_jax.sweep.folder import FINAL, newest_step, read_status
 from gan_jax.sweep.points import place
 

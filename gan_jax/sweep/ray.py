@@ -27,7 +27,7 @@ from pathlib import Path
 import filelock
 
 from gan_jax.errors import UsageError
-from gan_jax.signals import caught_signals
+from gan_jax.loop.signals import caught_signals
 from gan_jax.sweep.folder import read_status, record_death
 from gan_jax.sweep.local import close, memory_share
 from gan_jax.sweep.plan import Task

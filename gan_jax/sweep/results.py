@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_jax.errors import UsageError
-from gan_jax.log import read_metrics
+from gan_jax.loop.log import read_metrics
+from gan_jax.loop.workdir import read_record
 from gan_jax.metrics import protocol
 from gan_jax.metrics.protocol import Measurement
 from gan_jax.sweep.folder import Sweep, read_status
 from gan_jax.sweep.points import place
-from gan_jax.workdir import read_record
 
 ENDED = ("diverged", "failed")  # without having come to their last step
 _STATUSES = ("done", *ENDED, "interrupted", "running", "not begun")

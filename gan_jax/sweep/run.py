@@ -10,9 +10,10 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from gan_jax.config.validation import validate
 from gan_jax.errors import DivergedError, Interrupted, UsageError
-from gan_jax.process import prepare_process
-from gan_jax.signals import caught_signals
+from gan_jax.loop.process import prepare_process
+from gan_jax.loop.signals import caught_signals
 from gan_jax.sweep import folder as sweep_folder
 from gan_jax.sweep.folder import (
     Sweep,
@@ -23,7 +24,6 @@ from gan_jax.sweep.folder import (
     write_status,
 )
 from gan_jax.sweep.points import place
-from gan_jax.validation import validate
 
 # what a process whose sweep was killed may need to save its state and end
 _SECONDS_TO_SAVE = 30
@@ -99,7 +99,7 @@ def _record_divergence(workdir, diverged):
 
 def _train(folder, configs, experiment):
     """None or a DivergedError for each point."""
-    from gan_jax.train import train  # after what is printed is kept
+    from gan_jax.loop.train import train  # after what is printed is kept
 
     for config in configs.values():
         validate(config)
@@ -108,7 +108,7 @@ def _train(folder, configs, experiment):
     if len(configs) == 1:
         train(*configs.values(), *workdirs, experiment)
         return [None]
-    from gan_jax.population import train_population
+    from gan_jax.loop.population import train_population
 
     members = list(configs.values())
     return train_population(members, workdirs, experiment, _record_divergence)

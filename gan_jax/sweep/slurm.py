@@ -21,7 +21,7 @@ from pathlib import Path
 
 from gan_jax.build import nearest
 from gan_jax.errors import UsageError
-from gan_jax.signals import caught_signals
+from gan_jax.loop.signals import caught_signals
 from gan_jax.sweep.folder import read_status, record_death
 from gan_jax.sweep.plan import Task
 from gan_jax.sweep.points import place

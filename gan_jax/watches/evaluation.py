@@ -4,8 +4,8 @@ import functools
 from pathlib import Path
 
 from gan_jax import build
-from gan_jax.checkpoint import save_alone, saved_steps
 from gan_jax.errors import DivergedError, UsageError
+from gan_jax.loop.checkpoint import save_alone, saved_steps
 from gan_jax.metrics import choice, judge
 from gan_jax.metrics.case import Case, Real
 from gan_jax.metrics.features import load_features

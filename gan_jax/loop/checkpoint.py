@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from gan_jax import multihost
 from gan_jax.errors import UsageError
+from gan_jax.loop import multihost
 
 _KEEP = 3
 

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import build, multihost, parallel
-from gan_jax.checkpoint import Checkpoints
+from gan_jax import build
 from gan_jax.errors import DivergedError
-from gan_jax.log import Album, MetricLog, write_curves
+from gan_jax.loop import multihost, parallel
+from gan_jax.loop.checkpoint import Checkpoints
+from gan_jax.loop.log import Album, MetricLog, write_curves
 from gan_jax.painters import make_painter
 from gan_jax.watches import make_watches
 

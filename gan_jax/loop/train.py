@@ -6,23 +6,24 @@ from pathlib import Path
 
 import jax
 
-from gan_jax import build, multihost, parallel
-from gan_jax.checkpoint import restore, saved_steps
+from gan_jax import build
+from gan_jax.config.validation import validate
 from gan_jax.data.feed import make_feed
-from gan_jax.dispatch import make_dispatch
 from gan_jax.errors import Interrupted, UsageError
-from gan_jax.log import Progress, say
-from gan_jax.observe import Observer, copied
-from gan_jax.signals import Signals
-from gan_jax.state import TrainState
-from gan_jax.validation import validate
-from gan_jax.workdir import (
+from gan_jax.loop import multihost, parallel
+from gan_jax.loop.checkpoint import restore, saved_steps
+from gan_jax.loop.dispatch import make_dispatch
+from gan_jax.loop.log import Progress, say
+from gan_jax.loop.observe import Observer, copied
+from gan_jax.loop.signals import Signals
+from gan_jax.loop.workdir import (
     claim,
     forget_after,
     refuse_another_run,
     refuse_other_data,
     write_record,
 )
+from gan_jax.state import TrainState
 
 
 def train(config, workdir, experiment: str = "custom") -> TrainState:

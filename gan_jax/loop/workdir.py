@@ -12,9 +12,9 @@ import filelock
 import jax
 
 import gan_jax
-from gan_jax.checkpoint import saved_steps
-from gan_jax.config import changed_fields, from_json, to_json
+from gan_jax.config.files import changed_fields, from_json, to_json
 from gan_jax.errors import UsageError
+from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.metrics.protocol import forget
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import psutil
 
-from gan_jax import build, parallel
+from gan_jax import build
 from gan_jax.data.feed import Feed, from_memory, make_feed
-from gan_jax.dispatch import Dispatch, has_convolutions, make_dispatch
-from gan_jax.observe import copied
+from gan_jax.loop import parallel
+from gan_jax.loop.dispatch import Dispatch, has_convolutions, make_dispatch
+from gan_jax.loop.observe import copied
 
 _SHARE_OF_MEMORY = 0.7  # of what is free
 _SMALL = 100_000  # parameters of both players

@@ -17,16 +17,16 @@ import jax
 import numpy as np
 
 from gan_jax import build
-from gan_jax.checkpoint import restore, saved_steps
-from gan_jax.config import fields
+from gan_jax.config.files import fields
+from gan_jax.config.validation import validate
 from gan_jax.data.stream import Records
 from gan_jax.errors import DivergedError, UsageError
-from gan_jax.log import say
-from gan_jax.observe import Observer
-from gan_jax.teams import faster_way, members_that_fit
-from gan_jax.train import announce, begin, prepare, run_steps
-from gan_jax.validation import validate
-from gan_jax.workdir import claim, refuse_another_run
+from gan_jax.loop.checkpoint import restore, saved_steps
+from gan_jax.loop.log import say
+from gan_jax.loop.observe import Observer
+from gan_jax.loop.teams import faster_way, members_that_fit
+from gan_jax.loop.train import announce, begin, prepare, run_steps
+from gan_jax.loop.workdir import claim, refuse_another_run
 
 
 def number_fields(config) -> dict[str, float]:

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import parallel
 from gan_jax.data.stream import Records
 from gan_jax.errors import UsageError
+from gan_jax.loop import parallel
 from gan_jax.train_step import make_train_step, make_turns, turn_keys
 
 # More updates of D than these are dispatched one by one: unrolled into one program they

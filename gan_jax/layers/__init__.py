@@ -15,7 +15,7 @@ from flax import linen as nn
 from jax import lax
 
 from gan_jax.errors import UsageError
-from gan_jax.models.convolution import Window, to_features, to_image
+from gan_jax.layers.convolution import Window, to_features, to_image
 
 ACTIVATIONS = {"relu": nn.relu, "sigmoid": nn.sigmoid, "tanh": nn.tanh}
 ACTIVATIONS["linear"] = lambda x: x

@@ -17,8 +17,8 @@ from pathlib import Path
 import ml_collections
 
 from gan_jax import build
+from gan_jax.config.validation import FIELDS, is_entry, keyword_types, parse
 from gan_jax.errors import UsageError
-from gan_jax.validation import FIELDS, is_entry, keyword_types, parse
 
 # Fields that may change when a run goes on in its work directory.
 FREE_FIELDS = (
@@ -53,8 +53,8 @@ _LATER = {
 
 def experiments_dir() -> Path:
     """The project's own experiments: in the installed package, or beside it."""
-    installed = Path(__file__).parent / "experiments"
-    checkout = Path(__file__).parent.parent / "experiments"
+    package = Path(__file__).parents[1]
+    installed, checkout = package / "experiments", package.parent / "experiments"
     return installed if installed.is_dir() else checkout
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from gan_jax import multihost, pictures
+from gan_jax import pictures
+from gan_jax.loop import multihost
 
 _SECONDS_BETWEEN_LINES = 5.0
 _SHOWN = {"d_loss": "D loss", "g_loss": "G loss", "d_real": "D(x)", "d_fake": "D(G(z))"}

@@ -1,0 +1,1 @@
+"""How a run goes: devices, programs, logs, checkpoints. No author of a GAN opens it."""
