@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gan_jax.config.ranges import Positive
+
 
 def _project(projection) -> optax.GradientTransformation:
     """The update that ends at projection(params + update, path), leaf by leaf.
@@ -31,12 +33,12 @@ def none() -> optax.GradientTransformation:
     return optax.identity()
 
 
-def clip(*, limit: float = 0.01) -> optax.GradientTransformation:
+def clip(*, limit: Positive = 0.01) -> optax.GradientTransformation:
     """Every parameter stays in [-limit, limit] (Arjovsky et al. 2017, Algorithm 1)."""
     return _project(lambda p, path: jnp.clip(p, -limit, limit))
 
 
-def max_column_norm(*, limit: float = 1.9365) -> optax.GradientTransformation:
+def max_column_norm(*, limit: Positive = 1.9365) -> optax.GradientTransformation:
     """The weights into each unit have at most the Euclidean length `limit`.
 
     A unit's weights are a kernel's last axis held fixed, of a transposed convolution

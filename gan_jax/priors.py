@@ -3,22 +3,23 @@
 import jax
 import jax.numpy as jnp
 
+from gan_jax.config.ranges import Count
 from gan_jax.errors import UsageError
 
 
-def normal(*, dim: int = 100):
+def normal(*, dim: Count = 100):
     """Independent standard normal coordinates."""
     return lambda key, n: jax.random.normal(key, (n, dim))
 
 
-def uniform(*, dim: int = 100, low: float = -1.0, high: float = 1.0):
+def uniform(*, dim: Count = 100, low: float = -1.0, high: float = 1.0):
     """Independent coordinates from U(low, high); +-sqrt(3) gives unit variance."""
     if not low < high:
         raise UsageError(f"prior uniform: low={low} is not below high={high}")
     return lambda key, n: jax.random.uniform(key, (n, dim), minval=low, maxval=high)
 
 
-def spherical(*, dim: int = 100):
+def spherical(*, dim: Count = 100):
     """The uniform distribution on the unit sphere: a normal vector over its length."""
 
     def sample(key, n):

@@ -5,9 +5,12 @@ those of `config.schedule`. Its horizon is its own, never the run's length: or t
 on would not equal having trained longer.
 """
 
+from typing import Annotated
+
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.config.ranges import Count, Fraction, NotNegative, Positive, Range
 from gan_jax.errors import UsageError
 
 
@@ -18,11 +21,11 @@ def constant():
 
 def goodfellow_2014(
     *,
-    decay: float = 1.000004,
-    min_learning_rate: float = 1e-6,
-    final_momentum: float = 0.7,
-    saturate_epoch: int = 250,
-    steps_per_epoch: int = 500,
+    decay: Positive = 1.000004,
+    min_learning_rate: NotNegative = 1e-6,
+    final_momentum: Fraction = 0.7,
+    saturate_epoch: Annotated[int, Range(lambda x: x >= 2, "must be at least 2")] = 250,
+    steps_per_epoch: Count = 500,
 ):
     """The schedules of the experiments of 2014, for both players.
 

@@ -36,6 +36,8 @@ Counts = Annotated[
     tuple[int, ...],
     Range(lambda x: min(x, default=1) >= 1, "each must be at least 1"),
 ]
+Seed = Annotated[int, Range(lambda x: 0 <= x < 2**32, "must be in [0, 2^32)")]
+Size = Annotated[int, between(1, 10**7)]  # of a data set, or of an image in pixels
 # of points on a line or a plane: far from what overflows
 Length = Annotated[float, Range(lambda x: 0 < x <= 1e6, "must be in (0, 1e6]")]
 Spread = Annotated[float, Range(lambda x: 0 <= x <= 1e6, "must be in [0, 1e6]")]

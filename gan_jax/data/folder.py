@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from gan_jax.config.ranges import Count, Size
 from gan_jax.data.source import Source, split_name, split_range
 from gan_jax.errors import UsageError
 
@@ -16,9 +17,9 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".
 def load(
     *,
     path: str,
-    size: int,
+    size: Size,
     split: str = "train",
-    channels: int = 3,
+    channels: Count = 3,
     labels: bool = False,
 ) -> Source:
     """The images below `path`, sorted by name, [n, size, size, channels].

@@ -3,24 +3,39 @@
 The setting of the theory: expectations over the data, not over a sample of them.
 """
 
+from typing import Annotated
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.config.ranges import Range, Seed, Size
 from gan_jax.data.source import Source, select, split_name
 from gan_jax.errors import UsageError
 
+Means = Annotated[
+    tuple[float, ...],
+    Range(lambda x: 0 <= max(map(abs, x), default=-1) <= 1e6, "must be in +-1e6"),
+]
+Spreads = Annotated[
+    tuple[float, ...],
+    Range(lambda x: x and 0 <= min(x) <= max(x) <= 1e6, "must be in [0, 1e6]"),
+]
+Weights = Annotated[
+    tuple[float, ...],
+    Range(lambda x: min(x, default=0) > 0, "each must be positive"),
+]
 _SPLITS = ("train", "test")
 
 
 def load(
     *,
     split: str = "train",
-    means: tuple[float, ...] = (0.0,),
-    stds: tuple[float, ...] = (1.0,),
-    weights: tuple[float, ...] = (1.0,),
-    size: int = 50_000,
-    seed: int = 0,
+    means: Means = (0.0,),
+    stds: Spreads = (1.0,),
+    weights: Weights = (1.0,),
+    size: Size = 50_000,
+    seed: Seed = 0,
 ) -> Source:
     """Numbers [size, 1] from the mixture of normal distributions with these means.
 

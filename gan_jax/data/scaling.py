@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.config.ranges import Positive
 from gan_jax.data.source import parts
 from gan_jax.errors import UsageError
 
@@ -85,7 +86,7 @@ def identity() -> Scaling:
     )
 
 
-def gcn(*, norm: float = 55.0) -> Scaling:
+def gcn(*, norm: Positive = 55.0) -> Scaling:
     """Global contrast normalisation: each image less its mean, with Euclidean length
     `norm` (the CIFAR-10 experiments of Goodfellow et al. 2014).
 

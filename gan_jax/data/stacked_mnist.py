@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.config.ranges import Seed, Size
 from gan_jax.data import tfds
 from gan_jax.data.source import Source, select, split_name
 from gan_jax.errors import UsageError
@@ -21,8 +22,8 @@ _PARTS = ("train", "test")
 def load(
     *,
     split: str = "train",
-    size: int | None = None,
-    seed: int = 0,
+    size: Size | None = None,
+    seed: Seed = 0,
     fresh: bool = False,
 ) -> Source:
     """Triples of the digits in `split`, [n, 28, 28, 3], each digit drawn independently.

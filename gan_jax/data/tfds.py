@@ -11,9 +11,11 @@ import math
 import os
 import re
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
+from gan_jax.config.ranges import between
 from gan_jax.data.cache import cached
 from gan_jax.data.source import Source, hint, select, split_name, split_range
 from gan_jax.data.stream import Records
@@ -35,7 +37,7 @@ def load(
     split: str = "train",
     classes: tuple[str, ...] = (),
     stream: bool = False,
-    workers: int = 0,
+    workers: Annotated[int, between(0, 256)] = 0,
 ) -> Source:
     """The images of a TFDS data set, [n, height, width, channels], and their labels.
 

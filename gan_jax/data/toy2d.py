@@ -8,12 +8,13 @@ these functions with other defaults.
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.config.ranges import Length, Seed, Size, Spread, between
 from gan_jax.data.source import Modes, Source, hint, select, split_name
 from gan_jax.errors import UsageError
 
@@ -150,14 +151,14 @@ def load(
         "25gaussians",
         "unrolled_ring",
     ] = "ring",
-    size: int = 50_000,
-    seed: int = 0,
+    size: Size = 50_000,
+    seed: Seed = 0,
     fresh: bool = False,
-    modes: int | None = None,
-    radius: float | None = None,
-    side: int | None = None,
-    spacing: float | None = None,
-    std: float | None = None,
+    modes: Annotated[int, between(1, 10**4)] | None = None,
+    radius: Length | None = None,
+    side: Annotated[int, between(1, 100)] | None = None,
+    spacing: Length | None = None,
+    std: Spread | None = None,
     endpoint_bug: bool | None = None,
 ) -> Source:
     """`size` points [size, 2] of `distribution`, drawn by `seed`, the same every time.

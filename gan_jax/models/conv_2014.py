@@ -10,6 +10,7 @@ from typing import Literal
 from flax import linen as nn
 
 from gan_jax import layers
+from gan_jax.config.ranges import Count, Counts, Fraction, Positive
 from gan_jax.errors import UsageError
 
 SIDE = 10  # the generator's last convolution sees 10 x 10 places, and makes of them
@@ -24,11 +25,11 @@ class Generator(nn.Module):
     """
 
     shape: tuple[int, ...]
-    width: int = 8000
+    width: Count = 8000
     hidden: Literal["sigmoid", "tanh", "relu"] = "sigmoid"
     output: Literal["linear", "tanh", "sigmoid"] = "linear"
     initializer: Literal["uniform", "glorot"] = "uniform"
-    init_range: float = 0.05
+    init_range: Positive = 0.05
 
     @nn.compact
     def __call__(self, z, *, train=False):
@@ -66,15 +67,15 @@ class Discriminator(nn.Module):
     with rate `input_dropout`, on the others with rate `dropout`.
     """
 
-    channels: tuple[int, ...] = (32, 32, 192)
-    pieces: int = 2
-    units: int = 500
-    dense_pieces: int = 5
+    channels: Counts = (32, 32, 192)
+    pieces: Count = 2
+    units: Count = 500
+    dense_pieces: Count = 5
     pooling: Literal["max", "mean"] = "max"
-    input_dropout: float = 0.2
-    dropout: float = 0.5
+    input_dropout: Fraction = 0.2
+    dropout: Fraction = 0.5
     initializer: Literal["uniform", "glorot"] = "uniform"
-    init_range: float = 0.005
+    init_range: Positive = 0.005
 
     @nn.compact
     def __call__(self, x, *, train=False):

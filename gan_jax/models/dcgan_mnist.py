@@ -9,6 +9,7 @@ import functools
 from flax import linen as nn
 
 from gan_jax import layers
+from gan_jax.config.ranges import Count, NotNegative
 from gan_jax.errors import UsageError
 
 _glorot = nn.initializers.glorot_uniform
@@ -22,7 +23,7 @@ class Generator(nn.Module):
     """
 
     shape: tuple[int, ...]
-    width: int = 64
+    width: Count = 64
 
     @nn.compact
     def __call__(self, z, *, train=False):
@@ -54,8 +55,8 @@ class Discriminator(nn.Module):
     the dense layer 16 times as many units. Leaky ReLU, no normalisation.
     """
 
-    width: int = 64
-    slope: float = 0.01
+    width: Count = 64
+    slope: NotNegative = 0.01
 
     @nn.compact
     def __call__(self, x, *, train=False):

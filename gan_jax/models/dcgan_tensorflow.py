@@ -12,6 +12,7 @@ its own and takes the other's effect away.
 from flax import linen as nn
 
 from gan_jax import layers
+from gan_jax.config.ranges import Count
 from gan_jax.errors import UsageError
 
 _DEPTH = 4
@@ -27,7 +28,7 @@ class Generator(nn.Module):
     """
 
     shape: tuple[int, ...]
-    width: int = 64
+    width: Count = 64
 
     @nn.compact
     def __call__(self, z, *, train=False):
@@ -64,7 +65,7 @@ class Discriminator(nn.Module):
     Leaky ReLU of slope 0.2 after each, batch norm before it but in the first.
     """
 
-    width: int = 64
+    width: Count = 64
 
     @nn.compact
     def __call__(self, x, *, train=False):

@@ -12,6 +12,7 @@ is no bias before a batch norm, which has its own and takes the other's effect a
 from flax import linen as nn
 
 from gan_jax import layers
+from gan_jax.config.ranges import Count
 from gan_jax.errors import UsageError
 
 _DEPTH = 3
@@ -28,7 +29,7 @@ class Generator(nn.Module):
     """
 
     shape: tuple[int, ...]
-    width: int = 8
+    width: Count = 8
 
     @nn.compact
     def __call__(self, z, *, train=False):
@@ -65,7 +66,7 @@ class Discriminator(nn.Module):
     "D = 1/2 G", 2 its "D = 1/4 G".
     """
 
-    width: int = 4
+    width: Count = 4
 
     @nn.compact
     def __call__(self, x, *, train=False):

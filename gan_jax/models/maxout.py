@@ -12,6 +12,7 @@ from typing import Any, Literal
 from flax import linen as nn
 
 from gan_jax import layers
+from gan_jax.config.ranges import Count, Counts, Fraction, Positive
 from gan_jax.errors import UsageError
 
 
@@ -24,12 +25,12 @@ class Generator(nn.Module):
     """
 
     shape: tuple[int, ...]
-    widths: tuple[int, ...] = (1200, 1200)
+    widths: Counts = (1200, 1200)
     activations: tuple[str, ...] = ("relu", "relu")
     output: Literal["tanh", "sigmoid", "linear"] = "sigmoid"
     initializer: Literal["uniform", "glorot"] = "uniform"
-    init_range: float = 0.05
-    output_init_range: float = 0.05
+    init_range: Positive = 0.05
+    output_init_range: Positive = 0.05
     marginal_bias: bool = True
     mean: Any = None
 
@@ -61,13 +62,13 @@ class Discriminator(nn.Module):
     with rate `input_dropout`, on the others with rate `dropout`.
     """
 
-    units: int = 240
-    pieces: int = 5
-    depth: int = 2
-    input_dropout: float = 0.2
-    dropout: float = 0.5
+    units: Count = 240
+    pieces: Count = 5
+    depth: Count = 2
+    input_dropout: Fraction = 0.2
+    dropout: Fraction = 0.5
     initializer: Literal["uniform", "glorot"] = "uniform"
-    init_range: float = 0.005
+    init_range: Positive = 0.005
 
     @nn.compact
     def __call__(self, x, *, train=False):

@@ -9,6 +9,7 @@ import math
 from flax import linen as nn
 
 from gan_jax import layers
+from gan_jax.config.ranges import Count, Counts
 
 _normal = nn.initializers.normal(0.02)
 
@@ -20,7 +21,7 @@ class Generator(nn.Module):
     """
 
     shape: tuple[int, ...]
-    widths: tuple[int, ...] = (400, 400, 400, 400)
+    widths: Counts = (400, 400, 400, 400)
 
     @nn.compact
     def __call__(self, z, *, train=False):
@@ -34,9 +35,9 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Maxout layers of `units` units, the greatest of `pieces` maps each; one score."""
 
-    units: int = 200
-    pieces: int = 5
-    depth: int = 3
+    units: Count = 200
+    pieces: Count = 5
+    depth: Count = 3
 
     @nn.compact
     def __call__(self, x, *, train=False):
