@@ -5,6 +5,7 @@ minimised; every expectation is a mean over the minibatch. Each factory's keywor
 the keywords of `config.loss`.
 """
 
+import math
 import typing
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -12,7 +13,13 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gan_jax.errors import UsageError
+
 Terms = Literal["sum", "mean"]
+Divergence = Literal[
+    "kl", "reverse_kl", "squared_hellinger", "pearson", "jensen_shannon", "gan"
+]
+Aim = Literal["minimax", "non_saturating"]
 
 
 class Loss(NamedTuple):
@@ -20,23 +27,51 @@ class Loss(NamedTuple):
 
     d:           (d_real, d_fake) -> scalar, the discriminator's loss
     g:           (d_real, d_fake) -> scalar, the generator's loss
-    equilibrium: the score that the best D gives to everything once p_g = p_data
+    equilibrium: the score that the best D gives to everything once p_g = p_data; None
+                 where a constant added to all scores changes nothing
     logits:      whether a score is the logit of the probability that x is real
     """
 
     d: Callable
     g: Callable
-    equilibrium: float
+    equilibrium: float | None
     logits: bool
 
     def output(self, scores):
         """What D says: the probability of real where scores are logits, else scores."""
         return jax.nn.sigmoid(scores) if self.logits else scores
 
+    @property
+    def rest(self) -> float | None:
+        """What D says at equilibrium; None where that is not known."""
+        if self.equilibrium is None:
+            return None
+        return float(self.output(jnp.float32(self.equilibrium)))
+
+    def verdicts(self, d_real, d_fake) -> dict:
+        """D's mean outputs, and how often it is on the right side of the equilibrium.
+
+        Without one the line is drawn midway between the two mean scores.
+        """
+        middle = self.equilibrium
+        if middle is None:
+            middle = (jnp.mean(d_real) + jnp.mean(d_fake)) / 2
+        return {
+            "real": jnp.mean(self.output(d_real)),
+            "fake": jnp.mean(self.output(d_fake)),
+            "real_accuracy": jnp.mean(d_real > middle),
+            "fake_accuracy": jnp.mean(d_fake < middle),
+        }
+
+
+def _check(name, value, kind):
+    accepted = typing.get_args(kind)
+    if value not in accepted:
+        raise UsageError(f"{name}={value!r}; accepted: {', '.join(accepted)}")
+
 
 def _combine(real_term, fake_term, terms: Terms):
-    if terms not in typing.get_args(Terms):
-        raise ValueError(f"terms={terms!r}; accepted: sum, mean")
+    _check("terms", terms, Terms)
     total = real_term + fake_term
     return total if terms == "sum" else 0.5 * total
 
@@ -108,3 +143,115 @@ def least_squares(
         equilibrium=(real_target + fake_target) / 2,
         logits=False,
     )
+
+
+def _mean_score(d_real, d_fake):
+    return -jnp.mean(d_fake)
+
+
+def wasserstein() -> Loss:
+    """WGAN (Arjovsky et al. 2017, eq. 2): the difference of the two mean scores.
+
+    With the best D among those of slope at most 1, -d is the Wasserstein-1 distance;
+    it takes a constraint or a penalty to keep D among them.
+    """
+
+    def d(d_real, d_fake):
+        return jnp.mean(d_fake) - jnp.mean(d_real)
+
+    return Loss(d, _mean_score, equilibrium=None, logits=False)
+
+
+def hinge() -> Loss:
+    """The hinge loss (Lim and Ye 2017; Miyato et al. 2018).
+
+    D learns from real scores below 1 and fake ones above -1, its values at the best;
+    once p_g = p_data any score between is as good, and 0 stands for them.
+    """
+
+    def d(d_real, d_fake):
+        return jnp.mean(jax.nn.relu(1 - d_real)) + jnp.mean(jax.nn.relu(1 + d_fake))
+
+    return Loss(d, _mean_score, equilibrium=0.0, logits=False)
+
+
+def relativistic() -> Loss:
+    """RpGAN (Jolicoeur-Martineau 2018; R3GAN, Huang et al. 2024, eq. 2).
+
+    Of the i-th real and the i-th fake example D says which is real, with the difference
+    of their scores for a logit; G wants it mistaken.
+    """
+
+    def d(d_real, d_fake):
+        return jnp.mean(jax.nn.softplus(d_fake - d_real))
+
+    return _both_ways(d)
+
+
+def relativistic_average() -> Loss:
+    """RaGAN (Jolicoeur-Martineau 2018), with the cross-entropy.
+
+    The logit of x is its score above the mean score of the other kind's minibatch. G
+    wants both kinds mistaken, and so has a gradient from the real scores, too.
+    """
+
+    def d(d_real, d_fake):
+        real_term = jnp.mean(jax.nn.softplus(jnp.mean(d_fake) - d_real))
+        fake_term = jnp.mean(jax.nn.softplus(d_fake - jnp.mean(d_real)))
+        return real_term + fake_term
+
+    return _both_ways(d)
+
+
+def _both_ways(d):
+    """G wants the opposite kind above; both players see differences of scores alone."""
+    return Loss(d, lambda real, fake: d(fake, real), equilibrium=None, logits=False)
+
+
+def f_gan(*, divergence: Divergence, g: Aim = "minimax") -> Loss:
+    """f-GAN (Nowozin et al. 2016): D bounds an f-divergence of data p and samples q.
+
+    With T = g_f(score), g_f its "output activation", D maximises E_p T - E_q f*(T); at
+    most, where T = f'(p / q), this is the integral of q f(p / q).
+
+    divergence: kl, reverse_kl      KL(p || q), KL(q || p)
+                squared_hellinger   the integral of (sqrt p - sqrt q)^2
+                pearson             that of (p - q)^2 / q (the paper prints / p)
+                jensen_shannon, gan 2 JS(p, q), and the same - log 4: `saturating`
+    g:          G minimises the bound, or maximises E_q T (section 3.2); pearson's bound
+                drives it down from scores below -2, which no p / q has
+
+    The first three have exponentials of scores, which follow their tangent from exp(30)
+    on: losses and gradients, squared ones too, fit float32 and keep their signs.
+    """
+    _check("divergence", divergence, Divergence)
+    _check("g", g, Aim)
+    real, fake, equilibrium, logits = _F_GAN[divergence]
+    wanted = fake if g == "minimax" else real
+    return Loss(
+        d=lambda d_real, d_fake: jnp.mean(fake(d_fake)) - jnp.mean(real(d_real)),
+        g=lambda d_real, d_fake: -jnp.mean(wanted(d_fake)),
+        equilibrium=equilibrium,
+        logits=logits,
+    )
+
+
+def _exp(v, straight=30.0):
+    """exp(v), and its tangent at `straight` from there on."""
+    return jnp.exp(jnp.minimum(v, straight)) * (1 + jnp.maximum(v - straight, 0))
+
+
+# g_f(v), f*(g_f(v)), the v where g_f(v) = f'(1), whether the best v is log(p / q)
+_F_GAN = {
+    "kl": (lambda v: v, lambda v: _exp(v - 1), 1.0, False),
+    "reverse_kl": (lambda v: -_exp(-v), lambda v: v - 1, 0.0, True),
+    "squared_hellinger": (lambda v: 1 - _exp(-v), lambda v: _exp(v) - 1, 0.0, False),
+    "pearson": (lambda v: v, lambda v: jnp.square(v) / 4 + v, 0.0, False),
+    "jensen_shannon": (
+        lambda v: math.log(2) - jax.nn.softplus(-v),
+        lambda v: jax.nn.softplus(v) - math.log(2),
+        0.0,
+        True,
+    ),
+    "gan": (lambda v: -jax.nn.softplus(-v), jax.nn.softplus, 0.0, True),
+}
