@@ -10,16 +10,13 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax.config.ranges import Positive
+from gan_jax.layers.kernels import unit_axis
 
 
 def _project(projection) -> optax.GradientTransformation:
-    """The update that ends at projection(params + update, path), leaf by leaf.
-
-    path: such as "/ConvTranspose_0/kernel"
-    """
+    """The update that ends at projection(params + update, path), leaf by leaf."""
 
     def moved(path, p, u):
-        path = "/" + jax.tree_util.keystr(path, simple=True, separator="/")
         return projection(p + u, path).astype(p.dtype) - p
 
     def update(updates, state, params):
@@ -47,10 +44,10 @@ def max_column_norm(*, limit: Positive = 1.9365) -> optax.GradientTransformation
     """
 
     def projection(p, path):
-        if not path.endswith("/kernel"):
+        units = unit_axis(path)
+        if units is None:
             return p
-        outputs = p.ndim - (2 if "ConvTranspose_" in path else 1)
-        inputs = tuple(axis for axis in range(p.ndim) if axis != outputs)
+        inputs = tuple(axis for axis in range(p.ndim) if axis != p.ndim + units)
         norm = jnp.sqrt(jnp.sum(jnp.square(p), axis=inputs, keepdims=True))
         return p * jnp.minimum(1.0, limit / jnp.maximum(norm, 1e-7))
 

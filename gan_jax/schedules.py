@@ -1,8 +1,10 @@
 """How the numbers of a run change with its steps.
 
 A schedule is a pure function (hparams, step) -> numbers; each factory's keywords are
-those of `config.schedule`. Its horizon is its own, never the run's length: or training
-on would not equal having trained longer.
+those of `config.schedule`. `hparams` are numbers as `gan_jax.config.numbers` knows
+them, and to change one that a config does not give is refused. A horizon is a
+schedule's own, never the run's length: or training on would not equal having trained
+longer.
 """
 
 from typing import Annotated
@@ -10,8 +12,16 @@ from typing import Annotated
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.config.ranges import Count, Fraction, NotNegative, Positive, Range
-from gan_jax.errors import UsageError
+from gan_jax.config.numbers import by_field, replace
+from gan_jax.config.ranges import (
+    Count,
+    CountOrZero,
+    Fraction,
+    NotNegative,
+    Positive,
+    Range,
+)
+from gan_jax.errors import UsageError, did_you_mean
 
 
 def constant():
@@ -58,3 +68,75 @@ def goodfellow_2014(
         return hparams | {"d": at_step(hparams["d"]), "g": at_step(hparams["g"])}
 
     return schedule
+
+
+def linear(*, steps: Count, start: CountOrZero = 0):
+    """Both learning rates fall linearly to zero, in `steps` steps from step `start` on.
+
+    That of WGAN-GP's ResNets and of SNGAN: lr max(0, 1 - step / 100,000).
+    """
+    rates = "d_optimizer.learning_rate", "g_optimizer.learning_rate"
+
+    def schedule(hparams, step):
+        left = jnp.float32(start + steps) - jnp.asarray(step, jnp.float32)
+        share = jnp.clip(left / jnp.float32(steps), 0.0, 1.0)
+        return _change("linear", hparams, rates, lambda field, rate: rate * share)
+
+    return schedule
+
+
+def burn_in(*, steps: Count, numbers: tuple[str, ...], initial: tuple[float, ...]):
+    """Numbers go from `initial` values to those of the config by half a cosine.
+
+    From a at step 0 to b at step T = `steps`, a + (1 - cos(pi t / T)) / 2 (b - a), and
+    b ever after (R3GAN, Huang et al. 2024). Of "ema_decay", the decay of the average,
+    it is the half-life that moves so: the steps in which a weight halves, 0 at decay 0.
+
+    numbers: their fields in the config, such as "d_optimizer.learning_rate"
+    initial: a value for each
+    """
+    if len(numbers) != len(initial):
+        raise UsageError(
+            f"schedule burn_in: {len(numbers)} numbers {numbers} but {len(initial)} "
+            f"initial values {initial}; one each"
+        )
+    first = dict(zip(numbers, initial, strict=True))
+    if not 0 <= first.get("ema_decay", 0) < 1:
+        raise UsageError("schedule burn_in: the initial ema_decay must be in [0, 1)")
+
+    def schedule(hparams, step):
+        progress = jnp.asarray(step, jnp.float32) / jnp.float32(steps)
+        # (1 - cos(2 x)) / 2 = sin(x)^2, where nothing cancels
+        share = jnp.square(jnp.sin(jnp.pi / 2 * progress))
+
+        def change(field, last):
+            middle = _between(field, first[field], last, share)
+            return jnp.where(progress < 1, middle, last)
+
+        return _change("burn_in", hparams, first, change)
+
+    return schedule
+
+
+def _between(field, a, b, share):
+    """What lies at `share` of the way from a to b."""
+    if field == "ema_decay":
+        return jnp.exp2(-1 / ((1 - share) * _half_life(a) + share * _half_life(b)))
+    return (1 - share) * a + share * b
+
+
+def _half_life(decay):
+    """x with decay^x = 1/2; by log1p, since decays are near one."""
+    return -jnp.log(2.0) / jnp.log1p(decay - 1.0)
+
+
+def _change(schedule, hparams, fields, change):
+    """The numbers with change(field, number) in place of those of some fields."""
+    known = by_field(hparams)
+    for field in fields:
+        if field not in known:
+            raise UsageError(
+                f"schedule {schedule}: the config has no number {field!r}; "
+                f"{did_you_mean(field, known)}accepted: {', '.join(known)}"
+            )
+    return replace(hparams, {field: change(field, known[field]) for field in fields})

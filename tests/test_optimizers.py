@@ -1,4 +1,4 @@
-"""Optimizers with traced numbers, their constraints, and the schedules of 2014."""
+"""Optimizers with traced numbers, and their constraints."""
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import constraints, schedules
-from gan_jax.config.validation import keyword_types
+from gan_jax import constraints, decays
+from gan_jax.config.types import keyword_kinds
 from gan_jax.models import conv_2014
 from gan_jax.optimizers import optimizer
 
@@ -82,7 +82,7 @@ def test_max_column_norm_bounds_the_weights_into_each_unit(shape):
 
 def test_max_column_norm_knows_the_units_of_transposed_convolutions():
     """Their kernels are [kh, kw, outputs, inputs]; a bias of every pixel is free."""
-    G = conv_2014.Generator(shape=(32, 32, 3))
+    G = conv_2014.Generator(shape=(32, 32, 3), width=200)
     params = jax.eval_shape(G.init, jax.random.key(0), jnp.zeros((1, 5)))["params"]
     params = jax.tree.map(lambda leaf: jnp.ones(leaf.shape), params)
     tx = constraints.max_column_norm(limit=1.0)
@@ -101,44 +101,33 @@ def test_max_column_norm_knows_the_units_of_transposed_convolutions():
         assert layer["bias"].ndim in (1, 3)
 
 
+def test_a_decay_is_the_first_link_and_none_is_no_link():
+    params = {"kernel": jnp.array([[1.0, -2.0]])}
+    grads = {"kernel": jnp.array([[0.3, 0.1]])}
+    own = {"learning_rate": 0.1, "b1": 0.5}
+
+    def after(chosen, grads, **numbers):
+        """An update by Adam, and the state after it."""
+        tx = optimizer("adam", {}, constraints.clip, chosen)(own | numbers)
+        return tx.update(grads, tx.init(params), params)
+
+    limit = {"constraint": {"limit": 9.0}}
+    decayed, _ = after(decays.l2, grads, decay={"weight": 0.7}, **limit)
+    summed = {"kernel": grads["kernel"] + 0.7 * params["kernel"]}
+    by_hand, state = after(decays.none, summed, **limit)
+    np.testing.assert_array_equal(decayed["kernel"], by_hand["kernel"])
+    plain, _ = after(decays.none, grads)
+    assert (np.abs(plain["kernel"] - by_hand["kernel"]) > 0.1).any()  # a sign turned
+    before = optax.chain(optax.adam(0.1), optax.keep_params_nonnegative())
+    assert jax.tree.structure(state) == jax.tree.structure(before.init(params))
+
+
 @pytest.mark.parametrize("name", ["nadam", "nadamw"])
 def test_optimizers_that_optax_makes_of_others_train(name):
-    kinds = keyword_types("d_optimizer", name)
-    assert kinds["learning_rate"] is float
+    kinds = keyword_kinds("d_optimizer", name)
+    assert kinds["learning_rate"].type is float
     tx = optimizer(name, {}, constraints.none)
     tx = tx({"learning_rate": 0.1, "constraint": {}})
     params = {"a": jnp.ones(2)}
     updates, _ = tx.update(params, tx.init(params), params)
     assert (updates["a"] < -0.05).all()
-
-
-def numbers_at(step, **keywords):
-    hparams = {p: {"learning_rate": 0.1, "momentum": 0.5} for p in "dg"}
-    return schedules.goodfellow_2014(**keywords)(hparams, jnp.int32(step))
-
-
-def test_the_learning_rate_of_2014_falls_with_every_update():
-    for step in (0, 1, 1000, 1_000_000):
-        exact = max(0.1 / 1.000004 ** np.float64(step), 1e-6)
-        for player in "dg":
-            rate = numbers_at(step)[player]["learning_rate"]
-            np.testing.assert_allclose(rate, exact, rtol=1e-4)
-    np.testing.assert_allclose(numbers_at(4_000_000)["d"]["learning_rate"], 1e-6)
-
-
-def test_the_momentum_of_2014_grows_with_the_epoch():
-    """alpha = (epoch - 1) / 249 for the epochs 1, 2, ..., 250; then it stays."""
-    for step, momentum in (
-        (0, 0.5),
-        (499, 0.5),
-        (500, 0.5 + 0.2 / 249),
-        (249 * 500, 0.7),
-        (10**6, 0.7),
-    ):
-        at = numbers_at(step)["g"]["momentum"]
-        np.testing.assert_allclose(at, momentum, rtol=1e-6)
-
-
-def test_a_constant_schedule_changes_nothing():
-    hparams = {"d": {"learning_rate": 0.1}}
-    assert schedules.constant()(hparams, 7) == hparams
