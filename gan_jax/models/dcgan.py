@@ -8,6 +8,9 @@ Each of the five guidelines of its section 3 is a keyword, on by default:
     relu                 ReLU in G with a tanh output
     leaky                leaky ReLU in D
 
+`norm` and `weight` name other normalisers and weights (`gan_jax/layers/`); without
+`batch_norm` there is no normaliser at all.
+
 Weights start from N(0, 0.02), as in its section 4. Its kernels are 5 x 5; 4 x 4, the
 default here, is what most have used since: with stride 2 every pixel is covered alike.
 """
@@ -17,6 +20,7 @@ import functools
 from flax import linen as nn
 
 from gan_jax import layers
+from gan_jax.config.ranges import Count
 from gan_jax.errors import UsageError
 
 SIZES = (16, 32, 64, 128)
@@ -44,21 +48,25 @@ class Generator(nn.Module):
     """
 
     shape: tuple[int, ...]
-    width: int = 64
-    kernel: int = 4
+    width: Count = 64
+    kernel: Count = 4
     strided: bool = True
     batch_norm: bool = True
     fully_convolutional: bool = True
     relu: bool = True
+    norm: layers.NormName = "batch"
+    weight: layers.WeightName = "plain"
 
     @nn.compact
     def __call__(self, z, *, train=False):
         channels = _channels(self.shape, self.width)
-        bias = not self.batch_norm  # batch norm has its own
-        dense = functools.partial(layers.Dense, use_bias=bias, kernel_init=_normal)
+        norm = self.norm if self.batch_norm else "none"
+        bias = not layers.shifts(norm)
+        shared = {"kernel_init": _normal, "weight": layers.weight(self.weight)}
+        dense = functools.partial(layers.Dense, use_bias=bias, **shared)
 
         def activate(h):
-            h = layers.BatchNorm()(h, train) if self.batch_norm else h
+            h = layers.normalise(norm, h, train)
             return nn.relu(h) if self.relu else nn.sigmoid(h)
 
         def double(h, features, bias):
@@ -67,9 +75,7 @@ class Generator(nn.Module):
             else:
                 layer, stride = layers.Conv, 1
                 h = h.repeat(2, axis=1).repeat(2, axis=2)
-            return layer(
-                features, self.kernel, stride, use_bias=bias, kernel_init=_normal
-            )(h)
+            return layer(features, self.kernel, stride, use_bias=bias, **shared)(h)
 
         if not self.fully_convolutional:
             z = activate(dense(16 * self.width)(z))
@@ -89,31 +95,35 @@ class Discriminator(nn.Module):
     without `leaky`, plain ReLU.
     """
 
-    width: int = 64
-    kernel: int = 4
+    width: Count = 64
+    kernel: Count = 4
     strided: bool = True
     batch_norm: bool = True
     fully_convolutional: bool = True
     leaky: bool = True
+    norm: layers.NormName = "batch"
+    weight: layers.WeightName = "plain"
 
     @nn.compact
     def __call__(self, x, *, train=False):
+        norm = self.norm if self.batch_norm else "none"
+        shared = {"kernel_init": _normal, "weight": layers.weight(self.weight)}
+
         def activate(x, norm):
-            x = layers.BatchNorm()(x, train) if norm else x
+            x = layers.normalise(norm, x, train)
             return nn.leaky_relu(x, 0.2) if self.leaky else nn.relu(x)
 
         stride = 2 if self.strided else 1
         for i, features in enumerate(_channels(x.shape[1:], self.width)):
-            norm = self.batch_norm and i > 0
-            x = layers.Conv(
-                features, self.kernel, stride, use_bias=not norm, kernel_init=_normal
-            )(x)
-            x = activate(x, norm)
+            here = norm if i > 0 else "none"
+            bias = not layers.shifts(here)
+            x = layers.Conv(features, self.kernel, stride, use_bias=bias, **shared)(x)
+            x = activate(x, here)
             if not self.strided:
                 x = layers.max_pool(x, 2, 2)
         x = x.reshape(len(x), -1)
         if not self.fully_convolutional:
-            norm = self.batch_norm
-            x = layers.Dense(16 * self.width, use_bias=not norm, kernel_init=_normal)(x)
+            bias = not layers.shifts(norm)
+            x = layers.Dense(16 * self.width, use_bias=bias, **shared)(x)
             x = activate(x, norm)
-        return layers.Dense(1, kernel_init=_normal)(x)[:, 0]
+        return layers.Dense(1, **shared)(x)[:, 0]

@@ -1,11 +1,19 @@
-"""Plain multilayer perceptrons, for vectors and for small images."""
+"""Plain multilayer perceptrons, for vectors and for small images.
 
+`norm` and `weight` name the normaliser of hidden layers and what all kernels are made
+of (`gan_jax/layers/`).
+"""
+
+import functools
 import math
 from typing import Any, Literal
 
 from flax import linen as nn
 
 from gan_jax import layers
+from gan_jax.config.ranges import Counts, NotNegative
+
+Norm = Literal["none", "batch", "layer", "pixel"]  # those that vectors have
 
 
 class Generator(nn.Module):
@@ -16,30 +24,40 @@ class Generator(nn.Module):
     """
 
     shape: tuple[int, ...]
-    widths: tuple[int, ...] = (256, 256)
+    widths: Counts = (256, 256)
     output: Literal["tanh", "sigmoid", "linear"] = "tanh"
     marginal_bias: bool = False
     mean: Any = None
+    norm: Norm = "none"
+    weight: layers.WeightName = "plain"
 
     @nn.compact
     def __call__(self, z, *, train=False):
+        dense = functools.partial(layers.Dense, weight=layers.weight(self.weight))
+        bias = not layers.shifts(self.norm)
         for width in self.widths:
-            z = nn.relu(layers.Dense(width)(z))
+            z = layers.normalise(self.norm, dense(width, use_bias=bias)(z), train)
+            z = nn.relu(z)
         marginal = self.marginal_bias and self.is_initializing()  # apply has no mean
-        bias = layers.output_bias(marginal, self.output, self.mean)
-        x = layers.Dense(math.prod(self.shape), bias_init=bias)(z)
+        start = layers.output_bias(marginal, self.output, self.mean)
+        x = dense(math.prod(self.shape), bias_init=start)(z)
         return layers.activation(self.output)(x).reshape(len(z), *self.shape)
 
 
 class Discriminator(nn.Module):
     """Dense layers with leaky ReLU of slope `slope`, then one score."""
 
-    widths: tuple[int, ...] = (256, 256)
-    slope: float = 0.2
+    widths: Counts = (256, 256)
+    slope: NotNegative = 0.2
+    norm: Norm = "none"
+    weight: layers.WeightName = "plain"
 
     @nn.compact
     def __call__(self, x, *, train=False):
+        dense = functools.partial(layers.Dense, weight=layers.weight(self.weight))
+        bias = not layers.shifts(self.norm)
         x = x.reshape(len(x), -1)
         for width in self.widths:
-            x = nn.leaky_relu(layers.Dense(width)(x), self.slope)
-        return layers.Dense(1)(x)[:, 0]
+            x = layers.normalise(self.norm, dense(width, use_bias=bias)(x), train)
+            x = nn.leaky_relu(x, self.slope)
+        return dense(1)(x)[:, 0]

@@ -1,0 +1,198 @@
+"""Normalisers of activations x [n, .., channels].
+
+Statistics are float32, and so is all inside; the output has the type of x. Statistics
+are vectors that `spread` lays over x: with the broadcast shapes of flax, XLA does not
+see that two equal passes of a generator are equal, and runs both.
+"""
+
+import math
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+
+from gan_jax.errors import UsageError
+
+NormName = Literal["none", "batch", "layer", "instance", "group", "pixel"]
+
+
+def spread(statistics, x, *axes):
+    """Statistics along some axes of x, the same along all others: the shape of x."""
+    axes = tuple(axis % x.ndim for axis in axes)
+    return lax.broadcast_in_dim(statistics, x.shape, axes)
+
+
+class BatchNorm(nn.Module):
+    """Batch norm: `nn.BatchNorm` with momentum 0.9.
+
+    Statistics turn into one factor and one shift a channel before they meet x.
+    """
+
+    epsilon: float = 1e-5
+    momentum: float = 0.9
+
+    @nn.compact
+    def __call__(self, x, train):
+        """x [.., channels] by the statistics of the batch if `train`, or running."""
+        channels = x.shape[-1:]
+        scale = self.param("scale", nn.initializers.ones, channels)
+        bias = self.param("bias", nn.initializers.zeros, channels)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
+        running_var = self.variable("batch_stats", "var", jnp.ones, channels)
+        mean, var, dtype = running_mean.value, running_var.value, x.dtype
+        if train:
+            # read by three passes over memory, which are not to make it anew
+            x = lax.optimization_barrier(x).astype(jnp.float32)
+            axes = tuple(range(x.ndim - 1))
+            mean = jnp.mean(x, axes)
+            var = jnp.maximum(0.0, jnp.mean(jnp.square(x), axes) - jnp.square(mean))
+            if not self.is_initializing():
+                old = self.momentum
+                running_mean.value = old * running_mean.value + (1 - old) * mean
+                running_var.value = old * running_var.value + (1 - old) * var
+        factor = scale * lax.rsqrt(var + self.epsilon)
+        shift = spread(bias.astype(jnp.float32), x, -1)
+        return ((x - spread(mean, x, -1)) * spread(factor, x, -1) + shift).astype(dtype)
+
+
+def standardised(x, groups, epsilon=1e-5):
+    """x [n, .., channels] in float32, each example's groups of channels on their own:
+
+    less their mean and over their standard deviation, along all other axes.
+    """
+    grouped = x.astype(jnp.float32).reshape(*x.shape[:-1], groups, -1)
+    axes = (*range(1, x.ndim - 1), x.ndim)
+    mean = jnp.mean(grouped, axes)
+    centred = grouped - spread(mean, grouped, 0, -2)
+    factor = lax.rsqrt(jnp.mean(jnp.square(centred), axes) + epsilon)
+    return (centred * spread(factor, grouped, 0, -2)).reshape(x.shape)
+
+
+def _affine(layer, y, dtype):
+    """y with a learned factor, from 1, and shift, from 0, for each channel."""
+    scale = layer.param("scale", nn.initializers.ones, y.shape[-1:])
+    bias = layer.param("bias", nn.initializers.zeros, y.shape[-1:])
+    scale, bias = scale.astype(jnp.float32), bias.astype(jnp.float32)
+    return (y * spread(scale, y, -1) + spread(bias, y, -1)).astype(dtype)
+
+
+class LayerNorm(nn.Module):
+    """Layer norm (Ba et al. 2016): statistics of an example, affine by channel.
+
+    Of images the statistics are those of all pixels and channels, as in WGAN-GP.
+    """
+
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x):
+        return _affine(self, standardised(x, 1, self.epsilon), x.dtype)
+
+
+class InstanceNorm(nn.Module):
+    """Instance norm (Ulyanov et al. 2016): statistics of each channel of an image."""
+
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x):
+        if x.ndim < 3:
+            raise UsageError("instance norm needs images: of vectors it leaves nothing")
+        return _affine(self, standardised(x, x.shape[-1], self.epsilon), x.dtype)
+
+
+class GroupNorm(nn.Module):
+    """Group norm (Wu and He 2018): statistics of `groups` parts of the channels.
+
+    Raises UsageError where the channels do not divide into as many.
+    """
+
+    groups: int = 32
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x):
+        if x.shape[-1] % self.groups:
+            raise UsageError(
+                f"group norm: {x.shape[-1]} channels do not divide into {self.groups} "
+                "groups"
+            )
+        return _affine(self, standardised(x, self.groups, self.epsilon), x.dtype)
+
+
+class PixelNorm(nn.Module):
+    """Each pixel's channels over their root mean square (Karras et al. 2018, 4.2).
+
+    Of vectors, such as latents [n, d], each is a pixel.
+    """
+
+    epsilon: float = 1e-8
+
+    def __call__(self, x):
+        wide = x.astype(jnp.float32)
+        factor = lax.rsqrt(jnp.mean(jnp.square(wide), -1) + self.epsilon)
+        return (wide * spread(factor, x, *range(x.ndim - 1))).astype(x.dtype)
+
+
+class MinibatchStd(nn.Module):
+    """x with `features` more channels: how much the examples of a group differ.
+
+    Karras et al. (2018), section 3: the standard deviation over the group of each
+    activation, averaged over pixels and, for each feature, over its part of the
+    channels. A batch of fewer than `group` examples is one group. Examples i and
+    i + n / group are of one group, as in the authors' code.
+
+    Raises UsageError where the batch does not divide into groups, or the channels not
+    into features.
+    """
+
+    group: int = 4
+    features: int = 1
+
+    def __call__(self, x):
+        group = min(self.group, len(x))
+        if len(x) % group or x.shape[-1] % self.features:
+            raise UsageError(
+                f"minibatch deviation: {len(x)} examples of {x.shape[-1]} channels do "
+                f"not divide into groups of {group} and {self.features} features"
+            )
+        parts = x.astype(jnp.float32).reshape(
+            group, -1, *x.shape[1:-1], self.features, x.shape[-1] // self.features
+        )
+        centred = parts - spread(jnp.mean(parts, 0), parts, *range(1, parts.ndim))
+        deviation = jnp.sqrt(jnp.mean(jnp.square(centred), 0) + 1e-8)
+        axes = (*range(1, deviation.ndim - 2), deviation.ndim - 1)
+        told = jnp.tile(jnp.mean(deviation, axes), (group, 1)).astype(x.dtype)
+        shape = (*x.shape[:-1], self.features)
+        told = lax.broadcast_in_dim(told, shape, (0, x.ndim - 1))
+        return jnp.concatenate([x, told], -1)
+
+
+def normalise(name: NormName, x, train):
+    """x through the normaliser called `name`, in a compact method of a network.
+
+    "group" is by 32 groups, or by as many of them as divide the channels. Raises
+    UsageError for an unknown one.
+    """
+    match name:
+        case "none":
+            return x
+        case "batch":
+            return BatchNorm()(x, train)
+        case "layer":
+            return LayerNorm()(x)
+        case "instance":
+            return InstanceNorm()(x)
+        case "group":
+            return GroupNorm(math.gcd(32, x.shape[-1]))(x)
+        case "pixel":
+            return PixelNorm()(x)
+    raise UsageError(
+        f"norm {name!r}; accepted are none, batch, layer, instance, group, pixel"
+    )
+
+
+def shifts(name: NormName) -> bool:
+    """Whether it ends with a learned shift, which makes a bias before it needless."""
+    return name not in ("none", "pixel")
