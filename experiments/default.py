@@ -1,8 +1,9 @@
 """What every experiment starts from; an experiment is written as a diff of it.
 
 Each entry with a name is a function, and its other fields are that function's
-keywords: `loss` is in gan_jax/losses.py, `generator` and `discriminator` are files of
-gan_jax/models/, `data` is a file of gan_jax/data/, optimizers are optax's, and so on.
+keywords: `loss` is in gan_jax/losses.py, `penalty` in gan_jax/penalties.py, `generator`
+and `discriminator` are files of gan_jax/models/, `data` is a file of gan_jax/data/,
+optimizers are optax's, and so on.
 """
 
 from ml_collections import ConfigDict
@@ -18,9 +19,17 @@ def get_config():
             pack=1,  # examples that D judges at once, as one (PacGAN)
             d_steps=1,
             g_steps=1,
-            turns="alternating",  # or "simultaneous", as in the code of 2014
+            # updates of D in a long step, how many steps are long at the start, and one in
+            # how many later on, such as (100, 25, 500) in the code of WGAN; () for none
+            d_steps_long=(),
+            # or "simultaneous", as in the code of 2014, or "extragradient"
+            turns="alternating",
             # what is played, by whom, on what
+            game=dict(name="gan"),
             loss=dict(name="non_saturating"),
+            penalty=dict(name="none"),  # on D's slope, added to its loss
+            augmentation=dict(name="none"),  # what D sees all examples through
+            dynamics=dict(name="none"),  # how the players look at each other's moves
             generator=dict(name="mlp"),
             discriminator=dict(name="mlp"),
             prior=dict(name="normal", dim=100),
@@ -35,6 +44,8 @@ def get_config():
             dtype="float32",
             matmul_precision="high",
             # how each player learns
+            d_decay=dict(name="none"),  # of weights, before the optimizer
+            g_decay=dict(name="none"),
             d_optimizer=dict(name="adam", learning_rate=2e-4, b1=0.5),
             g_optimizer=dict(name="adam", learning_rate=2e-4, b1=0.5),
             d_constraint=dict(name="none"),

@@ -1,7 +1,8 @@
 """Generative adversarial networks as pure functions in JAX."""
 
 # gan_jax.train is the function; its module is gan_jax.loop.train
-from gan_jax.games import Game, gan
+from gan_jax.games import Game
+from gan_jax.games.gan import game as gan
 from gan_jax.loop.train import train
 from gan_jax.run import Run, load
 from gan_jax.state import Player, TrainState

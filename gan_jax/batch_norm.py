@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.games import Game, draw_latents
+from gan_jax.networks import map_batch_norm
 
 
 def recalibrated(game: Game, params, stats, batch_size: int, batches: int = 100):
@@ -11,7 +12,7 @@ def recalibrated(game: Game, params, stats, batch_size: int, batches: int = 100)
 
     Running averages lag behind the parameters, and an average of parameters (ema) has
     statistics of its own; these are of exactly these parameters. Every minibatch counts
-    alike ("standing statistics", Brock et al. 2019).
+    alike ("standing statistics", Brock et al. 2019). Other statistics stay as they are.
     """
 
     @jax.jit
@@ -22,13 +23,16 @@ def recalibrated(game: Game, params, stats, batch_size: int, batches: int = 100)
         # A pass moves the averages to m old + (1 - m) new, whatever each layer's m is:
         # from 0 and from 1 they come to (1 - m) new and m + (1 - m) new.
         from_zero, from_one = (
-            game.rehearse(params, jax.tree.map(fill, stats), z, g_key)[1]
+            game.generate(params, map_batch_norm(fill, stats), z, g_key, train=True)[1]
             for fill in (jnp.zeros_like, jnp.ones_like)
         )
-        new = jax.tree.map(lambda a, b: a / (1 - (b - a)), from_zero, from_one)
-        return jax.tree.map(jnp.add, total, new)
 
-    total = jax.tree.map(jnp.zeros_like, stats)
+        def plus(total, a, b):
+            return total + a / (1 - (b - a))
+
+        return map_batch_norm(plus, total, from_zero, from_one)
+
+    total = map_batch_norm(jnp.zeros_like, stats)
     for i in range(batches):
         total = add(total, i)
-    return jax.tree.map(lambda leaf: leaf / batches, total)
+    return map_batch_norm(lambda leaf: leaf / batches, total)

@@ -23,18 +23,23 @@ def game(loss: Loss, gamma: float = 0.0, theta=1.0, psi=1.0) -> Game:
     gamma weighs R1, gamma / 2 E |D'(x)|^2 over the data.
     """
 
-    def score(d_params, d_stats, x):
-        return loss.equilibrium + d_params["psi"] * x[:, 0]
+    rest = loss.equilibrium or 0.0  # any number will do where scores have no zero
 
-    def generate(g_params, g_stats, z):
-        return jnp.broadcast_to(g_params["theta"], z.shape)
+    def score_of(params, x):
+        return rest + params["psi"] * x[:, 0]
+
+    def score(d, g, batch):
+        return score_of(d.params, batch["x"])
+
+    def generate(params, stats, z, key=None, train=False):
+        return jnp.broadcast_to(params["theta"], z.shape), stats
 
     def scores(d_params, g_params, x):
-        fake = generate(g_params, {}, latents(None, {"x": x}))
-        return score(d_params, {}, x), score(d_params, {}, fake)
+        fake, _ = generate(g_params, {}, latents(None, {"x": x}))
+        return score_of(d_params, x), score_of(d_params, fake)
 
     def d_loss(params, stats, g, numbers, batch, key):
-        slope = jax.grad(lambda x: jnp.sum(score(params, {}, x)))(batch["x"])
+        slope = jax.grad(lambda x: jnp.sum(score_of(params, x)))(batch["x"])
         penalty = gamma / 2 * jnp.mean(jnp.sum(jnp.square(slope), axis=-1))
         return loss.d(*scores(params, g.params, batch["x"])) + penalty, (stats, {})
 
@@ -48,10 +53,7 @@ def game(loss: Loss, gamma: float = 0.0, theta=1.0, psi=1.0) -> Game:
         start = {"psi": jnp.asarray(psi, float)}, {"theta": jnp.asarray(theta, float)}
         return (start[0], {}), (start[1], {})
 
-    def rehearse(params, stats, z, key):
-        return generate(params, stats, z), stats
-
-    return Game(init, d_loss, g_loss, latents, generate, score, rehearse)
+    return Game(init, d_loss, g_loss, latents, generate, score, loss)
 
 
 # d(D's loss) / ds and -d(G's loss) / ds, where s = psi theta is the score of the

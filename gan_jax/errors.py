@@ -27,3 +27,8 @@ def did_you_mean(word: str, known) -> str:
     """For an error's message: a question after the closest of `known`, if one is."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"did you mean {close[0]!r}? " if close else ""
+
+
+def nearest(word: str, accepted) -> str:
+    """The rest of an error's message: the closest of what is accepted, then all."""
+    return f"{did_you_mean(word, accepted)}accepted: {', '.join(sorted(accepted))}"

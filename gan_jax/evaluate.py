@@ -14,7 +14,8 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from gan_jax import build, cli, pictures
+from gan_jax import cli, pictures
+from gan_jax.build import load_dataset
 from gan_jax.config.files import from_json, to_json
 from gan_jax.data.source import overlap, parse_split
 from gan_jax.errors import UsageError
@@ -230,9 +231,9 @@ def real_examples(run: Run, split: str | None = None) -> Real:
     if split is not None:
         parse_split(split)
         values["data"]["split"] = split
-    dataset = build.load_dataset(from_json(values))
+    dataset = load_dataset(from_json(values))
     used = values["data"].get("split", "train")
-    return Real.of(run.config, used, run.info, dataset.arrays)
+    return Real.of(run.config, run.built.scaling, used, run.info, dataset.arrays)
 
 
 if __name__ == "__main__":

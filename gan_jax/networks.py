@@ -77,6 +77,43 @@ def packed(D: Network, m: int) -> Network:
     return Network(init, apply)
 
 
+def has_batch_norm(stats) -> bool:
+    """Whether a player's statistics are, among others, those of batch norm."""
+    return bool(_of_batch_norm(stats))
+
+
+def map_batch_norm(function, stats, *others):
+    """`function` applied to the statistics of batch norm; all else stays as it is."""
+    own = _of_batch_norm(stats)
+
+    def leaf(path, x, *more):
+        return function(x, *more) if jax.tree_util.keystr(path) in own else x
+
+    return jax.tree_util.tree_map_with_path(leaf, stats, *others)
+
+
+def _of_batch_norm(stats):
+    """The paths of leaves that lie in a collection "batch_stats"."""
+    paths = (path for path, _ in jax.tree_util.tree_leaves_with_path(stats))
+    return {
+        jax.tree_util.keystr(path)
+        for path in paths
+        if any(getattr(part, "key", None) == "batch_stats" for part in path)
+    }
+
+
+def same_update(before, after):
+    """The statistics for one more pass of a network in the same update of it.
+
+    A power iteration (spectral norm) is made once an update: it starts in every pass
+    where it did in the first. All else goes on.
+
+    before, after: of one network, as the first pass found and left them
+    """
+    kept = {name: before[name] for name in ("spectral",) if name in before}
+    return after | kept if kept else after
+
+
 def _cast(tree, dtype):
     """`tree` with its floating-point leaves in `dtype`."""
 

@@ -7,15 +7,14 @@ training step with the values of that step: a schedule can change every one of t
 
 import optax
 
-from gan_jax import decays
 
-
-def optimizer(name, structure, constraint, decay=decays.none):
+def optimizer(name, structure, constraint, decay=None):
     """A decay, the optax optimizer `name`, a constraint: a function of their numbers.
 
     structure:  keywords that shape the program, such as nesterov=False
     constraint: a factory in `constraints`, called with numbers["constraint"]
-    decay:      a factory in `decays`, called with numbers["decay"]
+    decay:      likewise one in `decays`, with numbers["decay"]; None for no such link,
+                which leaves the optimizer's state as it would be alone
 
     The rest of the numbers are the optimizer's own: learning_rate, b1, momentum, ...
     """
@@ -24,8 +23,7 @@ def optimizer(name, structure, constraint, decay=decays.none):
         numbers = dict(numbers)
         of_decay = numbers.pop("decay", {})
         of_constraint = numbers.pop("constraint", {})
-        # none is no link, or the states of earlier checkpoints would lack its state
-        first = [] if decay is decays.none else [decay(**of_decay)]
+        first = [] if decay is None else [decay(**of_decay)]
         own = getattr(optax, name)(**numbers, **structure)
         return optax.chain(*first, own, constraint(**of_constraint))
 

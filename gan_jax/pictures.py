@@ -80,22 +80,26 @@ def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
     """Draws both losses, D's mean outputs and its accuracy over the steps.
 
     metrics: of `Run.metrics`; pale as logged, and their running means. A grey line
-    marks the value at equilibrium, where p_g = p_data and D is the best there is.
+    marks the value at equilibrium, where p_g = p_data and D is the best there is, as
+    far as it is known. What is minimised beside D's loss has a panel of its own.
     """
-    rest = np.float32([loss.equilibrium])
+    d_rest, g_rest = _losses_at_equilibrium(loss)
     output = "D, probability of real" if loss.logits else "D, mean score"
     panels = [
         ("D's loss", {"training": "d_loss", "held out": "validation_d_loss"},
-         float(loss.d(rest, rest))),
+         d_rest),
         ("G's loss", {"training": "g_loss", "held out": "validation_g_loss"},
-         float(loss.g(rest, rest))),
+         g_rest),
         (output,
          {"real": "d_real", "held out": "validation_d_real", "fake": "d_fake"},
-         float(loss.output(rest)[0])),
+         loss.rest),
         ("D's accuracy",
          {"real": "d_real_accuracy", "held out": "validation_d_real_accuracy",
           "fake": "d_fake_accuracy"}, 0.5),
     ]  # fmt: skip
+    penalties = {"training": "d_penalty", "held out": "validation_d_penalty"}
+    if "d_penalty" in metrics:
+        panels.insert(1, ("D's penalty", penalties, None))
     colors = {"real": "C0", "training": "C0", "held out": "C2", "fake": "C1"}
     figure, axes = _figure(len(panels), width=4.2, height=3.2)
     for panel, (title, curves, equilibrium) in zip(axes, panels, strict=True):
@@ -106,12 +110,24 @@ def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
                 line = {"color": colors[label], "linewidth": 1}
                 panel.plot(steps, values, alpha=0.3, **line)
                 panel.plot(*_smooth(steps, values), label=label, **line)
-        panel.axhline(
-            equilibrium, color="0.3", linestyle="--", linewidth=1, label="equilibrium"
-        )
+        if equilibrium is not None:
+            line = {"color": "0.3", "linestyle": "--", "linewidth": 1}
+            panel.axhline(equilibrium, label="equilibrium", **line)
         panel.set(title=title, xlabel="step")
         panel.legend(fontsize="small")
     write_image(path, render(figure))
+
+
+def _losses_at_equilibrium(loss):
+    """The value of either player's loss there, or None.
+
+    Where scores are known up to a constant, a loss is if the constant changes nothing.
+    """
+    known = loss.equilibrium is not None
+    scores = [np.float32([s]) for s in ([loss.equilibrium] if known else [0, 1])]
+    for player in (loss.d, loss.g):
+        values = {float(player(score, score)) for score in scores}
+        yield values.pop() if len(values) == 1 else None
 
 
 def write_quality(path: Path, metrics: dict[str, np.ndarray], perfect) -> None:

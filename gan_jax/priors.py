@@ -1,4 +1,7 @@
-"""Distributions of the latent z. A prior is a function (key, n) -> z [n, dim]."""
+"""Distributions of the latent z."""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -7,23 +10,50 @@ from gan_jax.config.ranges import Count
 from gan_jax.errors import UsageError
 
 
-def normal(*, dim: Count = 100):
+class Prior(NamedTuple):
+    """A distribution, which is called to be drawn from: (key, n) -> z [n, dim].
+
+    draw:        (key, n) -> z [n, dim]
+    dim:         the coordinates of a latent
+    straight:    whether what lies between two latents is as typical as these, so that
+                 walks may go on straight lines; else they go on arcs
+    independent: whether the coordinates are independent of each other
+    """
+
+    draw: Callable
+    dim: int
+    straight: bool
+    independent: bool
+
+    def __call__(self, key, n: int) -> jax.Array:
+        return self.draw(key, n)
+
+
+def normal(*, dim: Count = 100) -> Prior:
     """Independent standard normal coordinates."""
-    return lambda key, n: jax.random.normal(key, (n, dim))
+
+    def draw(key, n):
+        return jax.random.normal(key, (n, dim))
+
+    return Prior(draw, dim, straight=False, independent=True)
 
 
-def uniform(*, dim: Count = 100, low: float = -1.0, high: float = 1.0):
+def uniform(*, dim: Count = 100, low: float = -1.0, high: float = 1.0) -> Prior:
     """Independent coordinates from U(low, high); +-sqrt(3) gives unit variance."""
     if not low < high:
         raise UsageError(f"prior uniform: low={low} is not below high={high}")
-    return lambda key, n: jax.random.uniform(key, (n, dim), minval=low, maxval=high)
+
+    def draw(key, n):
+        return jax.random.uniform(key, (n, dim), minval=low, maxval=high)
+
+    return Prior(draw, dim, straight=True, independent=True)
 
 
-def spherical(*, dim: Count = 100):
+def spherical(*, dim: Count = 100) -> Prior:
     """The uniform distribution on the unit sphere: a normal vector over its length."""
 
-    def sample(key, n):
+    def draw(key, n):
         z = jax.random.normal(key, (n, dim))
         return z / jnp.linalg.norm(z, axis=-1, keepdims=True)
 
-    return sample
+    return Prior(draw, dim, straight=False, independent=False)

@@ -8,16 +8,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import build
 from gan_jax.batch_norm import recalibrated
+from gan_jax.build import Built, build, initial_state
 from gan_jax.config.files import from_json
-from gan_jax.data.scaling import Scaling
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, nearest
 from gan_jax.games import Game, draw_latents
 from gan_jax.loop import checkpoint
 from gan_jax.loop.log import read_metrics
 from gan_jax.loop.workdir import read_record
-from gan_jax.losses import Loss
+from gan_jax.networks import has_batch_norm
 from gan_jax.state import TrainState
 
 _CHUNK = 256  # images that a network sees at a time
@@ -30,18 +29,14 @@ class Run:
 
     config: the experiment, resolved
     state:  everything learned; `state.sampler` is the generator's (params, stats)
-    game:   the pure functions that the state goes with
-    info:   the data's shape, size, classes and scaling
+    built:  the pure functions that the state goes with, and what is known of the data
     batch_norm, ema: how it samples, see `sampled_by`
     """
 
     workdir: Path
     config: Any
     state: TrainState
-    game: Game
-    loss: Loss
-    info: dict
-    scaling: Scaling
+    built: Built
     batch_norm: str = "running"
     ema: bool = True
 
@@ -55,9 +50,9 @@ class Run:
         """
         if batch_norm not in BATCH_NORM:
             raise UsageError(
-                f"batch_norm={batch_norm!r}; {build.nearest(batch_norm, BATCH_NORM)}"
+                f"batch_norm={batch_norm!r}; {nearest(batch_norm, BATCH_NORM)}"
             )
-        if batch_norm != "running" and not self.state.g.stats:
+        if batch_norm != "running" and not has_batch_norm(self.state.g.stats):
             raise UsageError(
                 f"batch_norm={batch_norm}: generator {self.config.generator.name} of "
                 f"{self.workdir} has no batch norm"
@@ -68,6 +63,16 @@ class Run:
             stats = recalibrated(self.game, params, stats, self.config.batch_size)
             state = state.replace(g_ema=(params, stats))
         return dataclasses.replace(self, state=state, batch_norm=batch_norm, ema=ema)
+
+    @property
+    def game(self) -> Game:
+        """What the players wanted, as pure functions."""
+        return self.built.game
+
+    @property
+    def info(self) -> dict:
+        """Of the data: shape, size, classes, what was fitted to them, modes."""
+        return self.built.info
 
     def latents(self, n: int, seed: int = 0) -> jax.Array:
         """n draws from the prior, [n, dim]."""
@@ -89,7 +94,7 @@ class Run:
             made = _in_chunks(generate, z)
         if not np.isfinite(made).all():
             raise UsageError(f"the samples of {self.workdir} are not finite")
-        return self.scaling.invert(made, self.info["fitted"])
+        return self.built.scaling.invert(made, self.info["fitted"])
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
         """n samples: uint8 images [n, h, w, c], or vectors [n, d] as stored."""
@@ -104,7 +109,7 @@ class Run:
         probability: the sigmoid of the scores; refused (UsageError) for a loss whose
                      scores are not the logits of a probability
         """
-        if probability and not self.loss.logits:
+        if probability and not self.game.loss.logits:
             raise UsageError(
                 f"the scores of loss {self.config.loss.name} are no logits: "
                 "there is no probability to be had of them"
@@ -117,10 +122,11 @@ class Run:
             )
         if len(shape) == 3 and images.dtype != np.uint8:
             raise UsageError(f"images of type {images.dtype}; expected uint8")
-        d = self.state.d
-        x = self.scaling.apply(images, self.info["fitted"])
-        scores = _in_chunks(functools.partial(self._score, d.params, d.stats), x)
-        return np.asarray(self.loss.output(scores)) if probability else scores
+        x = self.built.scaling.apply(images, self.info["fitted"])
+        scores = _in_chunks(
+            functools.partial(self._score, self.state.d, self.state.g), x
+        )
+        return np.asarray(self.game.loss.output(scores)) if probability else scores
 
     def metrics(self) -> dict[str, np.ndarray]:
         """What was logged, a column a metric: "step", "d_loss", ...
@@ -131,14 +137,14 @@ class Run:
 
     @functools.cached_property
     def _generate(self):
-        if self.batch_norm != "batch":
-            return jax.jit(self.game.generate)
-        key = jax.random.key(0)  # of dropout, where G has any
-        return jax.jit(lambda *arguments: self.game.rehearse(*arguments, key)[0])
+        how = {}
+        if self.batch_norm == "batch":
+            how = {"key": jax.random.key(0), "train": True}  # of dropout, if G has any
+        return jax.jit(lambda *sampler: self.game.generate(*sampler, **how)[0])
 
     @functools.cached_property
     def _score(self):
-        return jax.jit(self.game.score)
+        return jax.jit(lambda d, g, x: self.game.score(d, g, {"x": x}))
 
 
 def _in_chunks(function, x) -> np.ndarray:
@@ -182,10 +188,7 @@ def load(workdir, step: int | str | None = None) -> Run:
             f"--config=EXPERIMENT --workdir={workdir}"
         )
     config, info = from_json(record["config"]), record["data"]
-    shape = tuple(info["shape"])
     # only networks that are initialised need the data's mean; here any will do
-    built = build.build(config, shape, mean=lambda: np.full(shape, 0.5))
-    like = jax.eval_shape(lambda: build.initial_state(config, built, shape))
-    state = checkpoint.restore(folder, like, step)
-    scaling = build.bind("scaling", config.scaling)()
-    return Run(workdir, config, state, built.game, built.loss, info, scaling)
+    built = build(config, info, mean=lambda: np.full(info["shape"], 0.5))
+    like = jax.eval_shape(lambda: initial_state(config, built))
+    return Run(workdir, config, checkpoint.restore(folder, like, step), built)

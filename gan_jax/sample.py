@@ -13,8 +13,7 @@ import numpy as np
 from absl import flags
 
 from gan_jax import cli, latents, pictures
-from gan_jax.build import nearest
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.log import say
 from gan_jax.run import Run, load, parse_step
 
@@ -75,8 +74,7 @@ def _picture(samples, path=None):
 
 def _write_walk(run: Run, out, num, seed):
     z = np.asarray(run.latents(_STATIONS * num, seed)).reshape(_STATIONS, num, -1)
-    # on an arc latents stay typical of a normal or a spherical prior; a cube is convex
-    line = latents.lerp if run.config.prior.name == "uniform" else latents.slerp
+    line = latents.lerp if run.built.prior.straight else latents.slerp
     frames = [run.generate(z_) for z_ in latents.walk(z, _FRAMES, line)]
     path = np.concatenate(frames)
     pictures.write_animation(out, [_picture(x, path) for x in frames], rest=False)

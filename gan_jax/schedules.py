@@ -21,7 +21,7 @@ from gan_jax.config.ranges import (
     Positive,
     Range,
 )
-from gan_jax.errors import UsageError, did_you_mean
+from gan_jax.errors import UsageError, nearest
 
 
 def constant():
@@ -137,6 +137,6 @@ def _change(schedule, hparams, fields, change):
         if field not in known:
             raise UsageError(
                 f"schedule {schedule}: the config has no number {field!r}; "
-                f"{did_you_mean(field, known)}accepted: {', '.join(known)}"
+                f"{nearest(field, known)}"
             )
     return replace(hparams, {field: change(field, known[field]) for field in fields})

@@ -19,7 +19,7 @@ class Player:
 
     params: PyTree
     stats: PyTree
-    opt_state: PyTree
+    opt_state: PyTree = None
 
 
 @flax.struct.dataclass
@@ -46,6 +46,18 @@ class TrainState:
         return self.g_ema or (self.g.params, self.g.stats)
 
 
+def keys_of(seed: int) -> dict[str, jax.Array]:
+    """The keys of all that is random in a run of this seed.
+
+    state: of its first state, and in it of every training step
+    views, samples, held_out: of what is random outside of its training step
+    """
+    state, rest = jax.random.split(jax.random.key(seed))
+    names = "views", "samples", "held_out"
+    others = zip(names, jax.random.split(rest, len(names)), strict=True)
+    return {"state": state, **dict(others)}
+
+
 def init_state(game, d_tx, g_tx, hparams, key, batch, ema=False) -> TrainState:
     """A fresh state for `game`; `batch` shows the shapes of one minibatch.
 
@@ -57,7 +69,9 @@ def init_state(game, d_tx, g_tx, hparams, key, batch, ema=False) -> TrainState:
     """
     init_key, key = jax.random.split(key)
     hparams = jax.tree.map(lambda x: jnp.array(x, jnp.float32), hparams)
-    (d_params, d_stats), (g_params, g_stats) = game.init(init_key, batch)
+    # a game may give one array twice, or keep what it gives
+    players = jax.tree.map(jnp.array, game.init(init_key, batch))
+    (d_params, d_stats), (g_params, g_stats) = players
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=key,

@@ -10,26 +10,49 @@ players want is in `games`.
 """
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from gan_jax.games import Game
 from gan_jax.state import Player, TrainState
 
 
-def play(name, tx, loss, player: Player, opponent: Player, numbers, batch, key):
-    """One optimizer step of `player` on its loss, against an opponent held still."""
+def algorithm_1(k, g_steps=1):
+    """Whose turn it is, and on which of the k minibatches of a step: ("d", 0), ..."""
+    return [("d", j) for j in range(k)] + [("g", k - 1)] * g_steps
+
+
+def play(
+    name, tx, loss, player: Player, opponent: Player, numbers, batch, key, base=None
+):
+    """One optimizer step of `player` on its loss, against an opponent held still.
+
+    base: the parameters that move, where they are not those of the gradient
+    """
     (value, (stats, metrics)), grads = jax.value_and_grad(loss, has_aux=True)(
         player.params, player.stats, opponent, numbers, batch, key
     )
-    updates, opt_state = tx(numbers).update(grads, player.opt_state, player.params)
-    params = optax.apply_updates(player.params, updates)
+    base = player.params if base is None else base
+    updates, opt_state = tx(numbers).update(grads, player.opt_state, base)
+    params = optax.apply_updates(base, updates)
+    metrics = {"loss": value} | metrics
     metrics |= {
-        "loss": value,
         "grad_norm": optax.tree.norm(grads),
         "update_norm": optax.tree.norm(updates),
     }
     metrics = {f"{name}_{metric}": value for metric, value in metrics.items()}
     return Player(params, stats, opt_state), metrics
+
+
+def averaged(old, new, decay):
+    """The average `old` with `new` in it; what is no number to be averaged is new."""
+    weight = 1 - decay
+
+    def leaf(old, new):
+        is_float = jnp.issubdtype(new.dtype, jnp.floating)
+        return weight * new + (1 - weight) * old if is_float else new
+
+    return jax.tree.map(leaf, old, new)
 
 
 def turn_keys(state: TrainState, n):
@@ -43,25 +66,24 @@ def minibatch(batch, j):
 
 
 def make_turns(game: Game, d_tx, g_tx, schedule):
-    """d_turn, g_turn: (state, minibatch, key) -> (state, metrics), one update each."""
+    """Of each player, (state, minibatch, key) -> (state, metrics), one update."""
 
-    def d_turn(state, batch, key):
+    def d_turn(state, batch, key, base=None):
         numbers = schedule(state.hparams, state.step)
         players = state.d, state.g
-        d, metrics = play("d", d_tx, game.d_loss, *players, numbers, batch, key)
+        d, metrics = play("d", d_tx, game.d_loss, *players, numbers, batch, key, base)
         return state.replace(d=d), metrics
 
-    def g_turn(state, batch, key):
+    def g_turn(state, batch, key, base=None):
         numbers = schedule(state.hparams, state.step)
         players = state.g, state.d
-        g, metrics = play("g", g_tx, game.g_loss, *players, numbers, batch, key)
+        g, metrics = play("g", g_tx, game.g_loss, *players, numbers, batch, key, base)
         g_ema = state.g_ema
         if g_ema is not None:
-            weight = 1 - numbers["ema_decay"]
-            g_ema = optax.incremental_update((g.params, g.stats), g_ema, weight)
+            g_ema = averaged(g_ema, (g.params, g.stats), numbers["ema_decay"])
         return state.replace(g=g, g_ema=g_ema), metrics
 
-    return d_turn, g_turn
+    return {"d": d_turn, "g": g_turn}
 
 
 def make_train_step(
@@ -79,31 +101,51 @@ def make_train_step(
     update:     "alternating" as above, `g_steps` updates of G on the last minibatch
                 "simultaneous" as the code of 2014 (k = g_steps = 1): both players move
                 from the same parameters, minibatch, latents and dropout masks
+                "extragradient" (k = g_steps = 1): both move from where they are by the
+                gradients of where such an update would take them (Korpelevich 1976;
+                with Adam, Gidel et al. 2019, Algorithm 4, whose moments see both)
 
     The k updates are unrolled into one program, since a loop costs convolutions dearly
     on CPU; where k is large, `make_turns` gives each update as a program of its own.
     """
-    d_turn, g_turn = make_turns(game, d_tx, g_tx, schedule)
+    turns = make_turns(game, d_tx, g_tx, schedule)
 
     def alternating(state, batch):
-        k = len(batch["x"])
-        keys = turn_keys(state, k + g_steps)
-        for j in range(k):
-            state, d_metrics = d_turn(state, minibatch(batch, j), keys[j])
-        for key in keys[k:]:
-            state, g_metrics = g_turn(state, minibatch(batch, -1), key)
-        return state.replace(step=state.step + 1), d_metrics | g_metrics
+        plan = algorithm_1(count(batch), g_steps)
+        metrics = {}
+        for key, (player, j) in zip(turn_keys(state, len(plan)), plan, strict=True):
+            state, seen = turns[player](state, minibatch(batch, j), key)
+            metrics |= seen
+        return state.replace(step=state.step + 1), metrics
+
+    def together(state, batch, d_base=None, g_base=None):
+        if count(batch) != 1:
+            raise ValueError(f"{update} updates share one minibatch: k = 1")
+        (key,) = turn_keys(state, 1)
+        d_moved, d_metrics = turns["d"](state, minibatch(batch, 0), key, d_base)
+        g_moved, g_metrics = turns["g"](state, minibatch(batch, 0), key, g_base)
+        return g_moved.replace(d=d_moved.d), d_metrics | g_metrics
 
     def simultaneous(state, batch):
-        if len(batch["x"]) != 1:
-            raise ValueError("simultaneous updates share one minibatch: k = 1")
-        (key,) = turn_keys(state, 1)
-        d_moved, d_metrics = d_turn(state, minibatch(batch, 0), key)
-        g_moved, g_metrics = g_turn(state, minibatch(batch, 0), key)
-        state = g_moved.replace(d=d_moved.d, step=state.step + 1)
-        return state, d_metrics | g_metrics
+        state, metrics = together(state, batch)
+        return state.replace(step=state.step + 1), metrics
 
-    steps = {"alternating": alternating, "simultaneous": simultaneous}
-    if update not in steps or (update == "simultaneous" and g_steps != 1):
+    def extragradient(state, batch):
+        ahead, _ = together(state, batch)
+        ahead = ahead.replace(g_ema=state.g_ema)  # of where G has been
+        state, metrics = together(ahead, batch, state.d.params, state.g.params)
+        return state.replace(step=state.step + 1), metrics
+
+    steps = {
+        "alternating": alternating,
+        "simultaneous": simultaneous,
+        "extragradient": extragradient,
+    }
+    if update not in steps or (update != "alternating" and g_steps != 1):
         raise ValueError(f"update={update!r} with g_steps={g_steps}")
     return steps[update]
+
+
+def count(batch) -> int:
+    """How many minibatches there are in the batch of a step."""
+    return len(jax.tree.leaves(batch)[0])

@@ -13,7 +13,7 @@ import gan_jax
 from gan_jax import layers, losses, priors
 from gan_jax.batch_norm import recalibrated
 from gan_jax.errors import UsageError
-from gan_jax.games import gan
+from gan_jax.games.gan import game as gan
 from gan_jax.metrics import judge
 from gan_jax.models import mlp
 from gan_jax.networks import network
@@ -82,8 +82,9 @@ def test_batch_mode_is_the_mode_of_training(run):
     z = np.asarray(run.latents(11))
 
     def in_training(z):
-        made, _ = run.game.rehearse(*run.state.sampler, z, jax.random.key(0))
-        return run.scaling.invert(np.asarray(made), run.info["fitted"])
+        how = {"key": jax.random.key(0), "train": True}
+        made, _ = run.game.generate(*run.state.sampler, z, **how)
+        return run.built.scaling.invert(np.asarray(made), run.info["fitted"])
 
     made = run.sampled_by("batch").generate(z)
     np.testing.assert_array_equal(made[:8], in_training(z[:8]))

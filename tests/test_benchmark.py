@@ -217,7 +217,7 @@ def test_populations_run_the_programs_of_runs():
     """In turns, that of each run; side by side, one with the operations of all."""
     config = changed("experiments/digits.py", *TINY)
     dataset = build.load_dataset(config)
-    built = build.build(config, dataset.info["shape"], dataset.mean)
+    built = build.build(config, dataset.info, dataset.mean)
     alone = Ours(config, dataset).programs()
 
     def programs(way, n):
@@ -260,8 +260,8 @@ def test_exchanged_bytes_are_those_of_the_compiled_step(case, tmp_path):
         override(config, [("data.name", "arrays"), path])
     mesh = parallel.data_mesh(config)
     dataset = build.load_dataset(config)
-    built = build.build(config, shape, dataset.mean)
-    state = jax.eval_shape(lambda: build.initial_state(config, built, shape))
+    built = build.build(config, dataset.info, dataset.mean)
+    state = jax.eval_shape(lambda: build.initial_state(config, built))
     feed = make_feed(config, dataset, mesh)
     dispatch = make_dispatch(config, built, dataset, mesh)
     ((program, arguments, _),) = dispatch.programs(state, feed)
@@ -283,8 +283,9 @@ def test_exchanged_bytes_are_those_of_the_compiled_step(case, tmp_path):
 def shapes(scale):
     """A state of players with so many times the parameters."""
     config = changed("experiments/digits.py", *TINY)
-    built = build.build(config, (8, 8, 1), lambda: np.zeros((8, 8, 1)))
-    state = jax.eval_shape(lambda: build.initial_state(config, built, (8, 8, 1)))
+    info = {"shape": (8, 8, 1), "classes": ()}
+    built = build.build(config, info, lambda: np.zeros((8, 8, 1)))
+    state = jax.eval_shape(lambda: build.initial_state(config, built))
 
     def longer(leaf):
         return jax.ShapeDtypeStruct((scale, *leaf.shape), leaf.dtype)

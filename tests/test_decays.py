@@ -99,7 +99,7 @@ def test_l2_is_half_the_squared_weights_in_the_loss_under_sgd(params):
         return jax.lax.scan(update, params, length=3)[0]
 
     decayed = trained(task, decays.l2, {"weight": 0.4})
-    by_loss = trained(lambda p: task(p) + 0.4 * half_square(p), decays.none, {})
+    by_loss = trained(lambda p: task(p) + 0.4 * half_square(p), None, {})
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
         decayed,

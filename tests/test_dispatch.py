@@ -123,8 +123,8 @@ def test_the_options_change_the_library_and_not_the_result():
 def products(config):
     """Matrix products and convolutions in the compiled step of an experiment."""
     shape = (28, 28, 1)
-    built = build.build(config, shape, None)
-    state = build.initial_state(config, built, shape)
+    built = build.build(config, {"shape": shape, "classes": ()}, None)
+    state = build.initial_state(config, built)
     parts = built.game, built.d_tx, built.g_tx, built.schedule
     step = make_train_step(*parts, config.turns)
     program = jax.jit(step).lower(state, {"x": jnp.zeros((1, 8, *shape))}).compile()

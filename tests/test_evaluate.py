@@ -434,6 +434,7 @@ def test_the_digits_among_samples_are_logged_on_mnist(gan, tmp_path):
 def test_pictures_of_a_scaling_without_inverse_are_judged_as_pictures(gan, tmp_path):
     from gan_jax import build
     from gan_jax.config.files import load_experiment, override
+    from gan_jax.data import scaling
 
     rng = np.random.default_rng(0)
     np.save(tmp_path / "x.npy", rng.integers(256, size=(40, 8, 8, 3), dtype=np.uint8))
@@ -441,7 +442,7 @@ def test_pictures_of_a_scaling_without_inverse_are_judged_as_pictures(gan, tmp_p
     changes = ("data.name", "arrays"), ("data.path", f"{tmp_path}/x.npy")
     override(config, [*changes, ("scaling.name", "gcn")])
     dataset = build.load_dataset(config)
-    real = Real.of(config, "train", dataset.info, dataset.arrays)
+    real = Real.of(config, scaling.gcn(), "train", dataset.info, dataset.arrays)
     assert real.name.startswith("arrays train by gcn ")
     seen = dataset.view(dataset.arrays, np.arange(40), jax.random.key(0))["x"]
     np.testing.assert_array_equal(real.x, dataset.to_uint8(seen))

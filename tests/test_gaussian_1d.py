@@ -112,7 +112,7 @@ def scene():
     """The experiment, its functions, and a state trained for some steps."""
     config, _ = load_experiment("gaussian_1d.py")
     dataset = build.load_dataset(config)
-    built = build.build(config, (1,), dataset.mean)
+    built = build.build(config, dataset.info, dataset.mean)
     train_step = make_train_step(built.game, built.d_tx, built.g_tx, built.schedule)
     shape = config.d_steps, config.batch_size
 
@@ -120,7 +120,7 @@ def scene():
         batch = dataset.view(dataset.arrays, jnp.zeros(shape, jnp.int32), key)
         return train_step(state, batch)[0], None
 
-    start = build.initial_state(config, built, (1,))
+    start = build.initial_state(config, built)
     keys = jax.random.split(jax.random.key(0), 1000)
     train = jax.jit(lambda state: jax.lax.scan(step, state, keys)[0])
     return config, built, dataset, start, train(start)
@@ -138,8 +138,8 @@ def test_the_experiment_learns_the_distribution(scene):
     assert distance[1] < 0.15
     # D is at its wits' end where the data are
     x = np.linspace(-0.5, 2.5, 31, dtype=np.float32)[:, None]
-    scores = built.game.score(trained.d.params, trained.d.stats, x)
-    assert np.abs(built.loss.output(scores) - 0.5).mean() < 0.1
+    scores = built.game.score(trained.d, trained.g, {"x": x})
+    assert np.abs(built.game.loss.output(scores) - 0.5).mean() < 0.1
 
 
 def test_a_picture_shows_d_g_and_the_latents_of_the_state(scene):
@@ -149,11 +149,11 @@ def test_a_picture_shows_d_g_and_the_latents_of_the_state(scene):
     x = dataset.arrays["x"]
     low, high = x.min() - 0.15 * np.ptp(x), x.max() + 0.15 * np.ptp(x)
     axis = np.linspace(low, high, len(seen.output), dtype=np.float32)[:, None]
-    scores = built.game.score(state.d.params, state.d.stats, axis)
+    scores = built.game.score(state.d, state.g, {"x": axis})
     np.testing.assert_allclose(seen.output, jax.nn.sigmoid(scores), atol=1e-5)
     # the arrows' latents are evenly spread over the prior
     spread = jnp.linspace(config.prior.low, config.prior.high, len(seen.ends))
-    ends = built.game.generate(*state.sampler, spread[:, None])
+    ends, _ = built.game.generate(*state.sampler, spread[:, None])
     np.testing.assert_allclose(seen.ends, ends, atol=0.15)
     picture = painter.paint(seen)
     assert (picture.dtype, picture.shape[2]) == (np.uint8, 3)
@@ -198,8 +198,8 @@ def test_other_priors_and_losses_can_be_drawn(flags):
         entry, key = flags[0].split(".")
         config[entry] = {"name": config[entry].name} | {key: flags[1]}
     dataset = build.load_dataset(config)
-    built = build.build(config, (1,), dataset.mean)
+    built = build.build(config, dataset.info, dataset.mean)
     painter = make_painter(config, built, dataset, jax.random.key(0))
-    seen = painter.sample(build.initial_state(config, built, (1,)))
+    seen = painter.sample(build.initial_state(config, built))
     assert (seen.ends is None) == (entry == "prior")
     assert np.ptp(painter.paint(seen)) == 255

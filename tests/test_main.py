@@ -3,15 +3,16 @@
 import json
 import re
 import signal
+import types
 
 import numpy as np
 import pytest
 from conftest import REPOSITORY
 from PIL import Image
 
-from gan_jax import build
-from gan_jax.config import validation
+from gan_jax.config import resolve
 from gan_jax.config.files import load_experiment, override, to_json
+from gan_jax.config.types import keyword_kinds
 from gan_jax.config.validation import validate
 from gan_jax.errors import UsageError
 
@@ -242,16 +243,41 @@ def test_a_file_that_is_no_experiment(gan, tmp_path, text, message):
 MAXOUT = ("--config.discriminator.name=maxout",)
 
 
+# numbers for which any finite value will do
+UNBOUNDED = {"real_target", "fake_target", "g_target", "low", "high", "initial"}
+
+
 def test_every_number_that_a_config_may_hold_has_its_range():
-    numbers = set()
-    for entry in set(build.ENTRIES) - {"d_optimizer", "g_optimizer"}:
-        for name in build.available(entry):
-            types = validation.keyword_types(entry, name)
-            numbers |= {
-                key for key, kind in types.items() if re.search("int|flo", str(kind))
-            }
-    assert {"dim", "widths", "steps_per_epoch", "size"} <= numbers
-    assert numbers <= set(validation.RANGES)
+    bounded, unbounded = set(), set()
+    for entry in set(resolve.ENTRIES) - {"d_optimizer", "g_optimizer"}:
+        for name in resolve.available(entry):
+            for key, kind in keyword_kinds(entry, name).items():
+                if re.search("int|flo", str(kind.type)):
+                    (unbounded if kind.range is None else bounded).add(key)
+    assert {"dim", "widths", "steps_per_epoch", "size", "gamma"} <= bounded
+    assert unbounded <= UNBOUNDED
+
+
+def test_a_range_in_a_signature_is_all_that_a_loss_needs(monkeypatch, tmp_path, gan):
+    """A loss of the user's own, with a number, a flag and a text: no table knows it."""
+    module = types.ModuleType("mine")
+    source = (
+        "from typing import Annotated, Literal\n"
+        "from gan_jax.config.ranges import between\n"
+        "from gan_jax.losses import non_saturating\n"
+        "def mine(*, norm: Literal['a', 'b'] = 'a',\n"
+        "         width: Annotated[float, between(2, 3)] = 2.5):\n"
+        "    return non_saturating()\n"
+    )
+    exec(source, module.__dict__)
+    place = resolve.ENTRIES["loss"]._replace(module=module)
+    monkeypatch.setitem(resolve.ENTRIES, "loss", place)
+    flags = "--config.loss.name=mine", f"--workdir={tmp_path}/run", "--print_config"
+    refused(gan(*flags, "--config.loss.width=4"), "loss.width=4.0: must be between 2 a")
+    refused(gan(*flags, "--config.loss.norm=c"), "loss.norm=c: expected a or b")
+    kept = gan(*flags, "--config.loss.width=3", "--config.loss.norm=b")
+    assert kept.status == 0
+    assert json.loads(kept.out)["loss"] == {"name": "mine", "width": 3.0, "norm": "b"}
 
 
 def refused(outcome, message):

@@ -11,6 +11,7 @@ from gan_jax import build
 from gan_jax.data import toy2d
 from gan_jax.data.source import Modes
 from gan_jax.metrics import modes as metrics
+from gan_jax.state import keys_of
 from gan_jax.watches.modes import make_mode_watch
 
 RING = toy2d.load(size=1).modes
@@ -153,8 +154,8 @@ def test_a_run_logs_the_modes_of_what_it_samples(gan, tmp_path):
 
     dataset = build.load_dataset(run.config)
     assert dataset.info == run.info
-    built = build.build(run.config, (2,), dataset.mean)
-    sample_key = build.loop_keys(run.config)["samples"]
+    built = build.build(run.config, dataset.info, dataset.mean)
+    sample_key = keys_of(run.config.seed)["samples"]
     watch = make_mode_watch(run.config, built, dataset, sample_key)
     values = watch.read(watch.compute(run.state))
     assert 0 < values["high_quality"] < 1

@@ -114,9 +114,9 @@ def test_a_decay_is_the_first_link_and_none_is_no_link():
     limit = {"constraint": {"limit": 9.0}}
     decayed, _ = after(decays.l2, grads, decay={"weight": 0.7}, **limit)
     summed = {"kernel": grads["kernel"] + 0.7 * params["kernel"]}
-    by_hand, state = after(decays.none, summed, **limit)
+    by_hand, state = after(None, summed, **limit)
     np.testing.assert_array_equal(decayed["kernel"], by_hand["kernel"])
-    plain, _ = after(decays.none, grads)
+    plain, _ = after(None, grads)
     assert (np.abs(plain["kernel"] - by_hand["kernel"]) > 0.1).any()  # a sign turned
     before = optax.chain(optax.adam(0.1), optax.keep_params_nonnegative())
     assert jax.tree.structure(state) == jax.tree.structure(before.init(params))

@@ -108,8 +108,8 @@ def experiment(*changes):
 
 def built(*changes):
     config = experiment(*changes)
-    made = build.build(config, (2,), mean=None)
-    return made, build.initial_state(config, made, (2,))
+    made = build.build(config, {"shape": (2,), "classes": ()}, mean=None)
+    return made, build.initial_state(config, made)
 
 
 @pytest.mark.parametrize("m", [2, 3])
@@ -122,15 +122,15 @@ def test_a_packed_game_has_the_losses_of_packs(m):
 
     # D on packs, written out
     z = game.latents(jax.random.split(KEY, 4)[0], batch)
-    fake = game.generate(g.params, g.stats, z)
+    fake, _ = game.generate(g.params, g.stats, z)
     D = network(mlp.Discriminator(widths=(8,)))
     d_real, d_fake = (
         D.apply(d.params, d.stats, x.reshape(12 // m, 2 * m))[0]
         for x in (batch["x"], fake)
     )
     assert d_real.shape == (12 // m,)
-    np.testing.assert_allclose(loss, made.loss.d(d_real, d_fake), rtol=1e-5)
-    np.testing.assert_allclose(g_loss, made.loss.g(d_real, d_fake), rtol=1e-5)
+    np.testing.assert_allclose(loss, made.game.loss.d(d_real, d_fake), rtol=1e-5)
+    np.testing.assert_allclose(g_loss, made.game.loss.g(d_real, d_fake), rtol=1e-5)
     np.testing.assert_allclose(
         metrics["real"], jax.nn.sigmoid(d_real).mean(), rtol=1e-5
     )
@@ -142,7 +142,7 @@ def test_single_examples_are_scored_as_packs_of_copies_of_themselves():
     D = network(mlp.Discriminator(widths=(8,)))
     for n in (1, 2, 5):
         x = jax.random.normal(KEY, (n, 2))
-        scores = made.game.score(d.params, d.stats, x)
+        scores = made.game.score(d, state.g, {"x": x})
         expected = D.apply(d.params, d.stats, jnp.concatenate([x, x, x], axis=1))[0]
         assert scores.shape == (n,)
         np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
@@ -161,8 +161,8 @@ def test_pacgan_s_protocol(name, modes):
     assert to_json(config)["d_optimizer"] == to_json(config)["g_optimizer"] == adam
     dataset = build.load_dataset(config)
     assert (dataset.size, len(dataset.info["modes"]["means"])) == (100_000, modes)
-    made = build.build(config, (2,), dataset.mean)
-    state = build.initial_state(config, made, (2,))
+    made = build.build(config, dataset.info, dataset.mean)
+    state = build.initial_state(config, made)
     # as its code prints them
     assert (size(state.g.params), size(state.d.params)) == (484_802, 405_201)
     params, stats = state.g.params, state.g.stats["batch_stats"]

@@ -75,8 +75,8 @@ def ready(config):
     """(state, dispatch, feed, mesh) of an experiment."""
     mesh = parallel.data_mesh(config)
     dataset = build.load_dataset(config)
-    built = build.build(config, dataset.info["shape"], dataset.mean)
-    state = build.initial_state(config, built, dataset.info["shape"])
+    built = build.build(config, dataset.info, dataset.mean)
+    state = build.initial_state(config, built)
     dispatch = make_dispatch(config, built, dataset, mesh)
     feed = make_feed(config, dataset, mesh)
     return parallel.everywhere(state, mesh), dispatch, feed, mesh

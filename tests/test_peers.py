@@ -15,8 +15,11 @@ import numpy as np
 import pytest
 
 from gan_jax import build
+from gan_jax.config import resolve
 from gan_jax.config.files import load_experiment, override, to_json
-from gan_jax.config.validation import FIELDS, keyword_types
+from gan_jax.config.hparams import hparams
+from gan_jax.config.types import keyword_kinds
+from gan_jax.config.validation import FIELDS
 from gan_jax.networks import network
 from gan_jax.state import Player, TrainState
 from gan_jax.train_step import make_train_step, turn_keys
@@ -88,7 +91,8 @@ def pair(name, changes=()):
     shape, _ = TWINS[name]
     config, _ = load_experiment(f"{name}.py")
     override(config, [(field, str(value)) for field, value in dict(changes).items()])
-    built = build.build(config, shape, lambda: np.full(shape, 0.1))
+    info = {"shape": shape, "classes": ()}
+    built = build.build(config, info, lambda: np.full(shape, 0.1))
     return Pair(config, shape, built, module(name).make(to_json(config), shape))
 
 
@@ -106,9 +110,9 @@ def initial_state(name):
 
     Initialising the networks would take longer than all that is done with them.
     """
-    config, shape, built, _ = pair(name, COMMON | TWINS[name][1])
-    shapes = jax.eval_shape(lambda: build.initial_state(config, built, shape))
-    rng, numbers = np.random.default_rng(1), build.numbers(config)
+    config, _, built, _ = pair(name, COMMON | TWINS[name][1])
+    shapes = jax.eval_shape(lambda: build.initial_state(config, built))
+    rng, numbers = np.random.default_rng(1), hparams(config)
 
     def player(shapes, tx):
         params, stats = jax.tree.map(
@@ -154,7 +158,7 @@ def ours(x):
 def test_a_twin_has_our_numbers_of_parameters(name):
     both = pair(name)
     state = jax.eval_shape(
-        lambda: build.initial_state(both.config, both.built, both.shape)
+        lambda: build.initial_state(both.config, both.built)
     )
     counts = {
         "d": sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state.d.params)),
@@ -168,8 +172,8 @@ def test_networks_of_the_same_weights_agree(name):
     """In training, where batch norm uses the minibatch's own statistics."""
     both, state = shrunk(name)
     config, key = both.config, jax.random.key(0)
-    G = build.bind("generator", config.generator, shape=both.shape)()
-    D = build.bind("discriminator", config.discriminator)()
+    G = resolve.bind("generator", config.generator, shape=both.shape)()
+    D = resolve.bind("discriminator", config.discriminator)()
 
     def output(module, player, inputs):
         apply = functools.partial(network(module).apply, key=key, train=True)
@@ -192,7 +196,7 @@ def test_three_steps_agree(name, k):
     """The losses, the optimizers, the schedule, and who moves when and how often."""
     both, state = shrunk(name, d_steps=k)
     config, built = both.config, both.built
-    prior = build.bind("prior", config.prior)()
+    prior = resolve.bind("prior", config.prior)()
     step = jax.jit(
         make_train_step(
             built.game, built.d_tx, built.g_tx, built.schedule, config.turns
@@ -226,7 +230,7 @@ def test_what_a_twin_follows_are_fields_that_these_tests_change(name):
     config, _ = load_experiment(f"{name}.py")
     for field in module(name).FOLLOWS:
         entry, _, key = field.partition(".")
-        known = keyword_types(entry, config[entry].name) if key else FIELDS
+        known = keyword_kinds(entry, config[entry].name) if key else FIELDS
         assert (key or field) in known
     turns = {"d_steps": 3} if config.turns == "alternating" else {}
     changed = COMMON | TWINS[name][1] | turns
@@ -257,7 +261,7 @@ def test_dropout_has_the_rates_of_the_config(name, rates, expected):
 @pytest.mark.parametrize("name", TWINS)
 def test_latents_are_those_of_the_prior(name):
     both = pair(name, COMMON | TWINS[name][1])
-    prior = build.bind("prior", both.config.prior)()
+    prior = resolve.bind("prior", both.config.prior)()
     drawn = both.twin.latents(20_000).numpy()
     expected = np.asarray(prior(jax.random.key(0), 20_000))
     assert drawn.shape == expected.shape

@@ -12,10 +12,11 @@ import pytest
 import gan_jax
 from gan_jax import build
 from gan_jax.config.files import load_experiment, override
+from gan_jax.config.hparams import number_fields
 from gan_jax.errors import DivergedError, UsageError
 from gan_jax.loop import parallel, population, teams
 from gan_jax.loop.checkpoint import saved_steps
-from gan_jax.loop.population import number_fields, structure, train_population
+from gan_jax.loop.population import structure, train_population
 from gan_jax.loop.train import prepare
 
 RATE = "d_optimizer.learning_rate"
@@ -188,9 +189,9 @@ def test_a_frozen_member_is_left_as_it_was():
         for seed, rate in enumerate((0.05, 1e20))
     ]
     dataset = build.load_dataset(configs[0])
-    built = build.build(configs[0], dataset.info["shape"], dataset.mean)
+    built = build.build(configs[0], dataset.info, dataset.mean)
     states = [
-        build.initial_state(config, built, dataset.info["shape"]) for config in configs
+        build.initial_state(config, built) for config in configs
     ]
     members = teams.side_by_side(configs, built, dataset)
     state, last = members.gather(states), []
@@ -342,9 +343,8 @@ def test_members_are_spread_over_the_devices():
 def test_members_on_devices_of_their_own_exchange_nothing():
     configs = [experiment(SHRUNK | {"devices": 2, "seed": seed}) for seed in (0, 1)]
     dataset = build.load_dataset(configs[0])
-    built = build.build(configs[0], dataset.info["shape"], dataset.mean)
-    shape = dataset.info["shape"]
-    states = [build.initial_state(config, built, shape) for config in configs]
+    built = build.build(configs[0], dataset.info, dataset.mean)
+    states = [build.initial_state(config, built) for config in configs]
     members = teams.side_by_side(configs, built, dataset)
     ((program, arguments, _),) = members.dispatch.programs(
         members.gather(states), members.feed
@@ -402,7 +402,7 @@ def test_a_turn_whose_loss_was_not_finite_is_not_forgotten():
     """Of nine turns of D in a step, the third sees a number that is none."""
     config = experiment(SHRUNK | SGD | {"d_steps": 9})
     dataset = build.load_dataset(config)
-    built = build.build(config, dataset.info["shape"], dataset.mean)
+    built = build.build(config, dataset.info, dataset.mean)
 
     def view(arrays, indices, key):
         batch = dataset.view(arrays, indices, key)
@@ -412,7 +412,7 @@ def test_a_turn_whose_loss_was_not_finite_is_not_forgotten():
     members = teams.side_by_side([config], built, dataset)
     poisoned = int(members.feed.fetch(0, 1)[1][0, 2, 0])
     members = teams.side_by_side([config], built, dataset._replace(view=view))
-    state = members.gather([build.initial_state(config, built, dataset.info["shape"])])
+    state = members.gather([build.initial_state(config, built)])
     _, metrics = members.dispatch.run(state, members.feed, 0, 1)
     assert np.isnan(metrics["d_loss"]).all()
     assert np.isfinite(metrics["g_loss"]).all()

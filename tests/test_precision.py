@@ -40,10 +40,11 @@ def setting(name, *changes):
     shape, small = PAIRS[name]
     config, _ = load_experiment(f"{name}.py")
     override(config, [*small, *changes])
-    built = build.build(config, shape, lambda: np.full(shape, 0.3))
+    info = {"shape": shape, "classes": ()}
+    built = build.build(config, info, lambda: np.full(shape, 0.3))
     parts = built.game, built.d_tx, built.g_tx, built.schedule
     step = make_train_step(*parts, config.turns)
-    init = functools.partial(build.initial_state, config, built, shape)
+    init = functools.partial(build.initial_state, config, built)
     return built.game, step, init
 
 

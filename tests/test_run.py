@@ -67,9 +67,9 @@ def test_the_average_of_g_is_sampled_from(run):
     raw = run.state.g.params
     kernels = averaged["Dense_0"]["kernel"], raw["Dense_0"]["kernel"]
     assert np.abs(np.subtract(*kernels)).max() > 1e-5
-    expected = run.game.generate(averaged, stats, run.latents(4))
+    expected, _ = run.game.generate(averaged, stats, run.latents(4))
     np.testing.assert_array_equal(
-        run.scaling.invert(expected, run.info["fitted"]), run.sample(4)
+        run.built.scaling.invert(expected, run.info["fitted"]), run.sample(4)
     )
 
 
@@ -79,8 +79,8 @@ def test_discriminate_gives_raw_scores_or_their_sigmoid(run):
     assert scores.shape == (6,)
     probabilities = run.discriminate(images, probability=True)
     np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-scores)), rtol=1e-5)
-    d = run.state.d
-    expected = run.game.score(d.params, d.stats, images.astype(np.float32) / 127.5 - 1)
+    x = images.astype(np.float32) / 127.5 - 1
+    expected = run.game.score(run.state.d, run.state.g, {"x": x})
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6)
 
 

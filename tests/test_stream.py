@@ -340,10 +340,11 @@ def test_real_examples_of_a_stream_are_those_of_the_set(monkeypatch, name):
     monkeypatch.setattr(source, "_PART_BYTES", 5 * IMAGES[0].nbytes)
     config, _ = load_experiment("experiments/digits.py")
     override(config, [("scaling.name", name)])
-    info = {"fitted": getattr(scaling, name)().fit(IMAGES), "classes": ["a", "b"]}
+    scale = getattr(scaling, name)()
+    info = {"fitted": scale.fit(IMAGES), "classes": ["a", "b"]}
     arrays = {"x": IMAGES, "y": LABELS.astype(np.int32)}
-    whole = Real.of(config, "train", info, arrays)
-    lazy = Real.of(config, "train", info, in_memory())
+    whole = Real.of(config, scale, "train", info, arrays)
+    lazy = Real.of(config, scale, "train", info, in_memory())
     assert lazy.name == whole.name
     assert lazy.classes == whole.classes == ("a", "b")
     assert whole.name.endswith(f" {zlib.crc32(whole.x.tobytes()):08x}")
@@ -352,7 +353,7 @@ def test_real_examples_of_a_stream_are_those_of_the_set(monkeypatch, name):
     np.testing.assert_array_equal(flat(lazy.x), flat(whole.x))
 
     monkeypatch.setattr(case, "MOST_STREAMED", 9)
-    some = Real.of(config, "train", info, in_memory())
+    some = Real.of(config, scale, "train", info, in_memory())
     assert "first 9 " in some.name
     np.testing.assert_array_equal(some.x[:], whole.x[:9])
     assert len(some.y) == 9

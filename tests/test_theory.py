@@ -11,7 +11,7 @@ import pytest
 import scipy.stats
 
 from gan_jax import losses, priors, theory
-from gan_jax.games import gan
+from gan_jax.games.gan import game as gan
 from gan_jax.models import mlp
 from gan_jax.networks import Network, network
 from gan_jax.state import init_state
@@ -402,7 +402,7 @@ def test_a_trained_discriminator_against_a_fixed_generator_is_the_best_one(loss)
         keys = jax.random.split(jax.random.key(1), steps)
         state, metrics = jax.jit(lambda state: jax.lax.scan(step, state, keys))(state)
         x = np.linspace(-2.5, 3, 56, dtype=np.float32)
-        trained = loss.output(game.score(state.d.params, {}, x[:, None]))
+        trained = loss.output(game.score(state.d, state.g, {"x": x[:, None]}))
     assert state.g.params == params
     p, q = scipy.stats.norm.pdf(x), scipy.stats.norm.pdf(x, mean, std)
     best = theory.optimal_discriminator(p, q)

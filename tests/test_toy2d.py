@@ -13,6 +13,7 @@ from sklearn import datasets
 
 import gan_jax
 from gan_jax import build
+from gan_jax.config import resolve
 from gan_jax.config.files import load_experiment, override
 from gan_jax.data import scaling, toy2d
 from gan_jax.data.dataset import make_dataset
@@ -298,10 +299,10 @@ def painted(*changes, points=None):
     if points is None:
         dataset = build.load_dataset(config)
     else:
-        scale = build.bind("scaling", config.scaling)()
+        scale = resolve.bind("scaling", config.scaling)()
         dataset = make_dataset(toy2d.Source(points), scale)
-    built = build.build(config, (2,), dataset.mean)
-    state = build.initial_state(config, built, (2,))
+    built = build.build(config, dataset.info, dataset.mean)
+    state = build.initial_state(config, built)
     painter = make_painter(config, built, dataset, jax.random.key(0))
     return painter, built, state, dataset
 
@@ -314,7 +315,7 @@ def test_what_is_painted_is_what_the_players_say():
     low, high = dataset.arrays["x"].min(axis=0), dataset.arrays["x"].max(axis=0)
     margin = 0.2 * (high - low)
     corners = [low - margin, [high[0] + margin[0], low[1] - margin[1]], high + margin]
-    scores = built.game.score(d.params, d.stats, np.float32(corners))
+    scores = built.game.score(d, state.g, {"x": np.float32(corners)})
     expected = 1 / (1 + np.exp(-np.asarray(scores)))
     shown = seen["output"][[0, side - 1, -1]]
     np.testing.assert_allclose(shown, expected, rtol=1e-4)
@@ -323,8 +324,10 @@ def test_what_is_painted_is_what_the_players_say():
     real = np.zeros((100, 2), np.float32)
 
     def g_loss(fake):
-        d_real, d_fake = (built.game.score(d.params, d.stats, x) for x in (real, fake))
-        return float(built.loss.g(d_real, d_fake))
+        d_real, d_fake = (
+            built.game.score(d, state.g, {"x": x}) for x in (real, fake)
+        )
+        return float(built.game.loss.g(d_real, d_fake))
 
     step = 1e-3 / np.linalg.norm(downhill, axis=1).max() * downhill
     fall = g_loss(samples) - g_loss(samples + step)
@@ -338,7 +341,7 @@ def test_cells_of_latents_are_equally_probable_and_mapped_by_g():
                                            *others)  # fmt: skip
         latents = jax.random.key(1), {"x": np.zeros((200_000, 0))}
         z = np.asarray(built.game.latents(*latents))
-        lattice = np.asarray(plane._lattice(prior, z)).reshape(29, 29, 2)
+        lattice = np.asarray(plane._lattice(built.prior, z)).reshape(29, 29, 2)
         counts = np.histogram2d(*z.T, bins=(lattice[0, :, 0], lattice[:, 0, 1]))[0]
         share, n = 0.99 / 28, len(z)
         assert np.abs(counts - share**2 * n).max() < 7 * share * math.sqrt(n)

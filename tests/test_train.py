@@ -19,6 +19,7 @@ from gan_jax.config.files import load_experiment, override
 from gan_jax.loop import dispatch
 from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.loop.log import Album, MetricLog
+from gan_jax.state import keys_of
 
 loop = importlib.import_module("gan_jax.train")  # gan_jax.train is its function
 
@@ -143,7 +144,7 @@ def pixels(path):
 def test_pictures_show_the_same_latents_all_along(uninterrupted):
     """What the picture of a step shows is G of latents that do not depend on it."""
     early, late = (gan_jax.load(uninterrupted, step) for step in (8, 12))
-    key = build.loop_keys(late.config)["samples"]
+    key = keys_of(late.config.seed)["samples"]
     z = late.game.latents(key, {"x": np.empty((4, 0))})
     expected = gan_jax.pictures.grid(late.generate(z), 2, 2)[..., 0]
     shown = pixels(uninterrupted / "samples" / "00000012.png")
@@ -530,9 +531,7 @@ def test_many_updates_of_d_go_turn_by_turn_and_end_where_one_program_does(
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), *params
     )
-    fresh = gan_jax.build.initial_state(
-        runs[0].config, gan_jax.build.build(runs[0].config, (8, 8, 1), None), (8, 8, 1)
-    )
+    fresh = build.initial_state(runs[0].config, runs[0].built)
     moved = fresh.d.params["Dense_0"]["kernel"] - params[0][0]["Dense_0"]["kernel"]
     assert np.abs(moved).max() > 1e-3
     losses = [run.metrics()["d_loss"] for run in runs]

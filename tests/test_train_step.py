@@ -10,10 +10,10 @@ import optax
 import pytest
 
 from gan_jax import losses, priors
-from gan_jax.games import gan
+from gan_jax.games.gan import game as gan
 from gan_jax.models import mlp
 from gan_jax.networks import network
-from gan_jax.state import init_state
+from gan_jax.state import Player, init_state
 from gan_jax.train_step import make_train_step, make_turns, turn_keys
 
 N = 16
@@ -296,9 +296,8 @@ def test_scan_over_steps_equals_the_loop_bit_for_bit():
 
 def test_turns_as_programs_of_their_own_equal_the_whole_step():
     step, state, batch = setting(k=3)
-    d_turn, g_turn = map(
-        jax.jit, make_turns(make_game(), sgd("d"), sgd("g"), lambda h, s: h)
-    )
+    turns = make_turns(make_game(), sgd("d"), sgd("g"), lambda h, s: h)
+    d_turn, g_turn = jax.jit(turns["d"]), jax.jit(turns["g"])
     turned = state
     keys = turn_keys(state, 4)
     for j in range(3):
@@ -392,9 +391,9 @@ def test_g_finds_the_mean_of_a_gaussian():
     )
     step = make_train_step(game, adam["d"], adam["g"])
     z = game.latents(jax.random.key(2), {"x": np.empty((500, 0))})
-    before = game.generate(*state.sampler, z).mean(axis=0)
+    before = game.generate(*state.sampler, z)[0].mean(axis=0)
     state, _ = jax.jit(functools.partial(jax.lax.scan, step))(state, {"x": x})
-    after = game.generate(*state.sampler, z).mean(axis=0)
+    after = game.generate(*state.sampler, z)[0].mean(axis=0)
     assert np.abs(before - 3).max() > 1
     np.testing.assert_allclose(after, 3, atol=0.3)
 
@@ -410,7 +409,7 @@ def test_d_with_batch_norm_scores_images_by_their_own_statistics():
     d = state.d
     expected, _ = D.apply(d.params, d.stats, x, train=True)
     by_running, _ = D.apply(d.params, d.stats, x)
-    scores = game.score(d.params, d.stats, x)
+    scores = game.score(d, state.g, {"x": x})
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
     assert not np.allclose(scores, by_running, rtol=1e-2)
 
@@ -421,7 +420,8 @@ def test_d_with_dropout_alone_scores_without_it():
     params, stats = D.init(jax.random.key(0), jnp.ones((2, 2)))
     x = jax.random.normal(jax.random.key(1), (N, 2))
     np.testing.assert_array_equal(
-        game.score(params, stats, x), D.apply(params, stats, x)[0]
+        game.score(Player(params, stats), None, {"x": x}),
+        D.apply(params, stats, x)[0],
     )
 
 

@@ -24,10 +24,11 @@ from pathlib import Path
 
 from absl import flags
 
-from gan_jax import build, cli
+from gan_jax import cli
 from gan_jax.benchmark import population, scaling, training
 from gan_jax.benchmark.machine import machine
 from gan_jax.benchmark.tables import details, table
+from gan_jax.build import load_training_data
 from gan_jax.config.files import load_experiment, override
 from gan_jax.config.validation import validate
 from gan_jax.errors import UsageError
@@ -157,12 +158,12 @@ def _measure(values, sizes, changes):
         "d_steps": config.d_steps,
     }
     if values.scaling:
-        dataset = build.load_training_data(config)
+        dataset = load_training_data(config)
         yield result | {"kind": "scaling"} | scaling.estimate(config, dataset)
         return
     result["machine"] = machine()
     if sizes:
-        dataset = build.load_training_data(config)
+        dataset = load_training_data(config)
         for measured in population.measure(config, dataset, sizes, values.repeats):
             yield result | {"kind": "population"} | measured
         return

@@ -6,8 +6,8 @@ import time
 
 import jax
 
-from gan_jax import build
 from gan_jax.benchmark.machine import matmul_rate
+from gan_jax.build import build, initial_state
 from gan_jax.data.feed import make_feed
 from gan_jax.loop import parallel
 from gan_jax.loop.dispatch import make_dispatch
@@ -51,10 +51,9 @@ class Ours(Training):
     """
 
     def __init__(self, config, dataset):
-        shape = tuple(dataset.info["shape"])
-        built = build.build(config, shape, dataset.mean)
+        built = build(config, dataset.info, dataset.mean)
         mesh = parallel.data_mesh(config)
-        state = build.initial_state(config, built, shape)
+        state = initial_state(config, built)
         self.parameters = {
             name: sum(leaf.size for leaf in jax.tree.leaves(player.params))
             for name, player in (("d", state.d), ("g", state.g))

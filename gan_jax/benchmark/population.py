@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from gan_jax import build
 from gan_jax.benchmark import timing
 from gan_jax.benchmark.ours import Ours, Training
+from gan_jax.build import build, initial_state
 from gan_jax.config.files import from_json, override, to_json
+from gan_jax.config.hparams import number_fields
 from gan_jax.data.stream import Records
 from gan_jax.errors import UsageError
-from gan_jax.loop import population, teams
+from gan_jax.loop import teams
 from gan_jax.loop.log import say
 
 WAYS = {way.__name__: way for way in (teams.side_by_side, teams.in_turns)}
@@ -26,7 +27,7 @@ def measure(config, dataset, sizes: list[int], repeats: int) -> Iterator[dict]:
     """
     if isinstance(dataset.arrays, Records):
         raise UsageError("a population needs its data in memory: data.stream=false")
-    built = build.build(config, dataset.info["shape"], dataset.mean)
+    built = build(config, dataset.info, dataset.mean)
     fit = teams.members_that_fit(config, built, dataset)
     taken = teams.faster_way(config, built, dataset)
     alone = Ours(config, dataset)
@@ -54,7 +55,7 @@ def members(config, n: int) -> list:
     """
     rates = {
         name: value
-        for name, value in population.number_fields(config).items()
+        for name, value in number_fields(config).items()
         if name.endswith(".learning_rate")
     }
     configs = [from_json(to_json(config)) for _ in range(n)]
@@ -69,6 +70,5 @@ def members(config, n: int) -> list:
 def ready(way, configs, built, dataset) -> Training:
     """The members of a population, compiled, and ready to train in one of the ways."""
     team = way(configs, built, dataset)
-    shape = dataset.info["shape"]
-    states = [build.initial_state(config, built, shape) for config in configs]
+    states = [initial_state(config, built) for config in configs]
     return Training(configs[0], team.dispatch, team.feed, team.gather(states))

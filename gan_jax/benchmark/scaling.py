@@ -9,8 +9,8 @@ import math
 
 import jax
 
-from gan_jax import build
 from gan_jax.benchmark.ours import operations
+from gan_jax.build import build, initial_state
 from gan_jax.data.feed import make_feed
 from gan_jax.loop import parallel
 from gan_jax.loop.dispatch import make_dispatch
@@ -38,9 +38,8 @@ def estimate(config, dataset) -> dict:
     clusters:  of each: its hosts, its GPUs a host, seconds of all exchanges of a step,
                of the latency of one, and the efficiency
     """
-    shape = dataset.info["shape"]
-    built = build.build(config, shape, dataset.mean)
-    state = jax.eval_shape(functools.partial(build.initial_state, config, built, shape))
+    built = build(config, dataset.info, dataset.mean)
+    state = jax.eval_shape(functools.partial(initial_state, config, built))
     mesh = parallel.one_device(jax.devices()[0])
     dispatch = make_dispatch(config, built, dataset, mesh)
     feed = make_feed(config, dataset, mesh)

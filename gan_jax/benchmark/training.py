@@ -4,11 +4,11 @@ import contextlib
 
 import jax
 
-from gan_jax import build
 from gan_jax.benchmark import timing
 from gan_jax.benchmark.ours import Ours
 from gan_jax.benchmark.peer import Theirs, find_twin
 from gan_jax.benchmark.startup import startup
+from gan_jax.build import load_training_data
 
 
 def measure(values, config, changes) -> dict:
@@ -22,7 +22,7 @@ def measure(values, config, changes) -> dict:
     result = {}
     if values.startup:
         result["first_step_s"] = startup(values.config, changes)
-    dataset = build.load_training_data(config)
+    dataset = load_training_data(config)
     with contextlib.ExitStack() as stack:
         ours = Ours(config, dataset)
         sides = {"ours": ours}

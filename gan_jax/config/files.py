@@ -1,7 +1,7 @@
 """Experiments: Python files that define get_config(), and what a command line changes.
 
 An entry of a config is a name and the keywords of the function that the name stands for
-(see `build.ENTRIES`), so its fields are checked and typed against that function's
+(see `resolve.ENTRIES`), so its fields are checked and typed against that function's
 signature. All else is a plain field of `experiments/default.py`.
 """
 
@@ -16,9 +16,10 @@ from pathlib import Path
 
 import ml_collections
 
-from gan_jax import build
-from gan_jax.config.validation import FIELDS, is_entry, keyword_types, parse
-from gan_jax.errors import UsageError
+from gan_jax.config.resolve import ENTRIES
+from gan_jax.config.types import keyword_kinds, parse
+from gan_jax.config.validation import FIELDS, is_entry
+from gan_jax.errors import UsageError, nearest
 
 # Fields that may change when a run goes on in its work directory.
 FREE_FIELDS = (
@@ -39,14 +40,21 @@ FREE_FIELDS = (
 
 # fields that younger versions brought, with what older ones did
 _LATER = {
+    "augmentation": {"name": "none"},
     "best": "none",
+    "d_decay": {"name": "none"},
+    "d_steps_long": (),
     "devices": 0,
     "dtype": "float32",
+    "dynamics": {"name": "none"},
     "evaluate_every": 0,
     "evaluate_metrics": (),
     "evaluate_samples": 0,
+    "g_decay": {"name": "none"},
+    "game": {"name": "gan"},
     "matmul_precision": "high",
     "pack": 1,
+    "penalty": {"name": "none"},
     "steps_per_dispatch": 0,
 }
 
@@ -71,7 +79,7 @@ def find_experiment(path: str) -> Path:
         if given.parts == name.parts[-len(given.parts) :]:
             return file
     names = [name.as_posix() for name in own]
-    raise UsageError(f"no config file {path!r}; {build.nearest(path, names)}")
+    raise UsageError(f"no config file {path!r}; {nearest(path, names)}")
 
 
 def load_module(path: str) -> types.ModuleType:
@@ -136,29 +144,29 @@ def override(config, changes: list[tuple[str, str]]) -> None:
     with config.unlocked():
         for field, text in changes:
             entry, _, key = field.partition(".")
-            if key and entry in build.ENTRIES and not is_entry(config.get(entry)):
+            if key and entry in ENTRIES and not is_entry(config.get(entry)):
                 raise UsageError(
                     f"--config.{field}: config.{entry} of the file has to be a "
                     "ConfigDict with a name and its keywords"
                 )
-            if key == "name" and entry in build.ENTRIES and text != config[entry].name:
+            if key == "name" and entry in ENTRIES and text != config[entry].name:
                 config[entry] = ml_collections.ConfigDict({"name": text})
         for field, text in changes:
             entry, _, key = field.partition(".")
-            if key == "name" and entry in build.ENTRIES:
+            if key == "name" and entry in ENTRIES:
                 continue
-            if key and entry in build.ENTRIES:
-                accepted = keyword_types(entry, config[entry].name)
+            if key and entry in ENTRIES:
+                accepted = keyword_kinds(entry, config[entry].name)
                 if key not in accepted:
                     raise UsageError(
                         f"unknown field config.{field}: {entry} {config[entry].name} "
-                        f"has no keyword {key!r}; {build.nearest(key, accepted)}"
+                        f"has no keyword {key!r}; {nearest(key, accepted)}"
                     )
                 config[entry][key] = parse(f"config.{field}", text, accepted[key])
             elif field not in FIELDS:
                 raise UsageError(
                     f"unknown field config.{field}; "
-                    f"{build.nearest(field, list(fields(config)))}"
+                    f"{nearest(field, list(fields(config)))}"
                 )
             else:
                 config[field] = parse(f"config.{field}", text, FIELDS[field])

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax import build
 from gan_jax.data.order import Order
 from gan_jax.data.stream import Records, Stream
+from gan_jax.errors import UsageError
 from gan_jax.loop import parallel
+from gan_jax.pace import Pace
+from gan_jax.state import keys_of
 
 
 class Feed(NamedTuple):
@@ -37,12 +39,13 @@ def make_feed(config, dataset, mesh) -> Feed:
 
 def from_memory(config, size, arrays) -> Feed:
     """The minibatches of a run whose whole data, `arrays`, lie on the devices."""
-    order, k = Order(config.seed, config.batch_size, size), config.d_steps
+    order, pace = Order(config.seed, config.batch_size, size), Pace.of(config)
 
     def fetch(start, count):
-        return arrays, order(start * k, count * k)
+        first, end = pace.before(start), pace.before(start + count)
+        return arrays, order(first, end - first)
 
-    return Feed(fetch, build.loop_keys(config)["views"])
+    return Feed(fetch, keys_of(config.seed)["views"])
 
 
 def from_disk(config, records, mesh) -> Feed:
@@ -50,6 +53,11 @@ def from_disk(config, records, mesh) -> Feed:
 
     The same as from memory: their order is the same function of seed and step.
     """
+    if not Pace.of(config).steady:
+        raise UsageError(
+            f"config.d_steps_long={config.d_steps_long}: data that are read while it "
+            "trains come the same number of minibatches a step; leave it at ()"
+        )
     stream = Stream(
         records,
         config.seed,
@@ -62,4 +70,4 @@ def from_disk(config, records, mesh) -> Feed:
     def fetch(start, count):
         return stream.take(start), None
 
-    return Feed(fetch, build.loop_keys(config)["views"], stream.close)
+    return Feed(fetch, keys_of(config.seed)["views"], stream.close)

@@ -23,11 +23,13 @@ class Scaling(NamedTuple):
             plain numbers and lists
     apply:  (stored x [..., *shape], fitted) -> float32, the same shape (jax)
     invert: (float32 [..., *shape], fitted) -> uint8 images, or vectors as stored
+    exact:  whether `invert` undoes `apply`; else it gives what pictures show
     """
 
     fit: Callable
     apply: Callable
     invert: Callable
+    exact: bool = True
 
 
 def _affine(bottom: float, top: float) -> Scaling:
@@ -114,4 +116,5 @@ def gcn(*, norm: Positive = 55.0) -> Scaling:
         invert=lambda x, fitted: _to_uint8(
             (np.asarray(x) / fitted["max"] + 1) * (255 / 2)
         ),
+        exact=False,
     )

@@ -14,8 +14,16 @@ import numpy as np
 
 from gan_jax.data.stream import Records
 from gan_jax.errors import UsageError
+from gan_jax.lazy_turns import make_lazy_turns, with_lazy_turns
 from gan_jax.loop import parallel
-from gan_jax.train_step import make_train_step, make_turns, turn_keys
+from gan_jax.pace import Pace
+from gan_jax.train_step import (
+    algorithm_1,
+    count,
+    make_train_step,
+    make_turns,
+    turn_keys,
+)
 
 # More updates of D than these are dispatched one by one: unrolled into one program they
 # would compile for minutes.
@@ -39,11 +47,13 @@ class Dispatch(NamedTuple):
     most:     steps that one call may take
     programs: (state, feed) -> [(program, arguments, times)], what one step runs:
               functions made by `jax.jit`, and how often each is called
+    ends:     steps that no call may pass, but only come to
     """
 
     run: Callable
     most: int
     programs: Callable
+    ends: tuple[int, ...] = ()
 
 
 def make_dispatch(config, built, dataset, mesh, population=False) -> Dispatch:
@@ -53,8 +63,26 @@ def make_dispatch(config, built, dataset, mesh, population=False) -> Dispatch:
                 metrics begin with an axis of members, which train side by side; one
                 whose loss is no longer finite stays as it was before that step
     """
-    k = config.d_steps
-    parts = built.game, built.d_tx, built.g_tx, built.schedule
+
+    def of(game):
+        return _of_game(game, config, built, dataset, mesh, population)
+
+    if not built.game.phases:
+        return of(built.game)
+    phases = [(first, of(game)) for first, game in built.game.phases]
+
+    def run(state, feed, start, stop):
+        current = [dispatch for first, dispatch in phases if first <= start][-1]
+        return current.run(state, feed, start, stop)
+
+    ends = tuple(first for first, _ in phases)
+    return phases[-1][1]._replace(run=run, ends=ends)
+
+
+def _of_game(game, config, built, dataset, mesh, population) -> Dispatch:
+    """The training steps of one game, which is the same all through."""
+    k, pace = config.d_steps, Pace.of(config)
+    parts = game, built.d_tx, built.g_tx, built.schedule
 
     def batch_of(arrays, indices, key, step, j):
         view_key = jax.random.fold_in(jax.random.fold_in(key, step), j)
@@ -69,25 +97,41 @@ def make_dispatch(config, built, dataset, mesh, population=False) -> Dispatch:
             return program
         return jax.vmap(program, in_axes, spmd_axis_name="member")
 
-    if k > _MAX_UNROLLED:
-        turns = make_turns(*parts)
-        if population:
-            turns = map(frozen_once_diverged, turns)
-        return _by_turns(*turns, batch_of, lift, mesh, k, config.g_steps)
+    guarded = frozen_once_diverged if population else lambda step: step
+    taken = len(algorithm_1(k, config.g_steps)) if config.turns == "alternating" else 1
+    lazy = [(every, guarded(turn)) for every, turn in make_lazy_turns(*parts, taken)]
+
+    def afterwards(turn):
+        """A lazy turn as a program of its own, on the last minibatch of its step."""
+
+        def on_minibatch(state, arrays, indices, key):
+            last = count(arrays if indices is None else indices) - 1
+            batch = batch_of(arrays, indices, key, state.step - 1, last)
+            return parallel.replicated(turn(state, batch))
+
+        return compiled(lift(on_minibatch, 0, None, 0, 0))
+
+    by_itself = [(every, afterwards(turn)) for every, turn in lazy]
+    if k > _MAX_UNROLLED or not pace.steady:
+        turns = {name: guarded(turn) for name, turn in make_turns(*parts).items()}
+        by_turns = _by_turns(turns, batch_of, lift, pace, config.g_steps)
+        return _single_steps(*by_turns, by_itself, mesh)
+
+    def step_of(train_step):
+        def step(state, arrays, indices, key):
+            rows = [batch_of(arrays, indices, key, state.step, j) for j in range(k)]
+            batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
+            return parallel.replicated(train_step(state, batch))
+
+        return guarded(step)
 
     train_step = make_train_step(*parts, config.turns, config.g_steps)
-
-    def step(state, arrays, indices, key):
-        rows = [batch_of(arrays, indices, key, state.step, j) for j in range(k)]
-        batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *rows)
-        return parallel.replicated(train_step(state, batch))
-
-    if population:
-        step = frozen_once_diverged(step)
     most = _steps_per_dispatch(config, isinstance(dataset.arrays, Records))
     if most == 1:
-        return _one_by_one(step, lift, mesh, config.log_every)
-    return _many(step, lift, mesh, k, most)
+        # a convolution inside of a condition is slow on CPU, as inside of a loop
+        one_by_one = _one_by_one(step_of(train_step), lift, config.log_every)
+        return _single_steps(*one_by_one, by_itself, mesh)
+    return _many(step_of(with_lazy_turns(train_step, lazy)), lift, mesh, k, most)
 
 
 def _steps_per_dispatch(config, streams):
@@ -112,7 +156,7 @@ def frozen_once_diverged(step):
 
     def guarded(state, *arguments):
         moved, metrics = step(state, *arguments)
-        losses = [value for name, value in metrics.items() if "loss" in name]
+        losses = [value for name, value in metrics.items() if is_minimised(name)]
         finite = jnp.isfinite(jnp.stack(losses)).all()
 
         def keep(new, old):
@@ -123,7 +167,31 @@ def frozen_once_diverged(step):
     return guarded
 
 
-def _one_by_one(step, lift, mesh, log_every):
+def is_minimised(metric: str) -> bool:
+    """Whether a metric of a step is a part of what a player minimises."""
+    return metric.endswith(("loss", "penalty"))
+
+
+def _single_steps(take, programs, lazy, mesh):
+    """A dispatch of single steps, and after each the lazy turns whose time it is.
+
+    take: (state, examples, start) -> (state, metrics), the step after `start` steps
+    """
+
+    def run(state, feed, start, stop):
+        examples = *feed.fetch(start, 1), feed.key
+        with parallel.within(mesh):
+            state, metrics = take(state, examples, start)
+            for every, turn in lazy:
+                if stop % every == 0:
+                    state, seen = turn(state, *examples)
+                    metrics = metrics | seen
+        return state, metrics
+
+    return Dispatch(run, 1, programs)
+
+
+def _one_by_one(step, lift, log_every):
     """A program a step; one that leaves out what nobody reads between the logs.
 
     The norms of gradients and updates read all of them from memory once more, a tenth
@@ -132,21 +200,20 @@ def _one_by_one(step, lift, mesh, log_every):
 
     def losses_only(state, *arguments):
         state, metrics = step(state, *arguments)
-        return state, {name: x for name, x in metrics.items() if "loss" in name}
+        return state, {name: x for name, x in metrics.items() if is_minimised(name)}
 
     in_axes = 0, None, 0, 0
     logged = compiled(lift(step, *in_axes))
     between = compiled(lift(losses_only, *in_axes))
 
-    def run(state, feed, start, stop):
-        program = logged if stop % log_every == 0 else between
-        with parallel.within(mesh):
-            return program(state, *feed.fetch(start, 1), feed.key)
+    def take(state, examples, start):
+        program = logged if (start + 1) % log_every == 0 else between
+        return program(state, *examples)
 
     def programs(state, feed):
         return [(between, (state, *feed.fetch(0, 1), feed.key), 1)]
 
-    return Dispatch(run, 1, programs)
+    return take, programs
 
 
 def _many(step, lift, mesh, k, most):
@@ -196,8 +263,8 @@ def has_convolutions(step, *arguments) -> bool:
     return "conv_general_dilated" in str(jax.make_jaxpr(step)(*arguments))
 
 
-def _by_turns(d_turn, g_turn, batch_of, lift, mesh, k, g_steps):
-    """A program for each player's update, called k and g_steps times a step."""
+def _by_turns(turns, batch_of, lift, pace, g_steps):
+    """A program for each player's update, called in the order of Algorithm 1."""
 
     def program(turn):
         def on_minibatch(state, arrays, indices, key, turn_key, j):
@@ -206,35 +273,26 @@ def _by_turns(d_turn, g_turn, batch_of, lift, mesh, k, g_steps):
 
         return compiled(lift(on_minibatch, 0, None, 0, 0, 0, None))
 
-    d_program, g_program = program(d_turn), program(g_turn)
-    keys_of = lift(lambda state: turn_keys(state, k + g_steps), 0)
+    of = {player: program(turn) for player, turn in turns.items()}
 
-    def run(state, feed, start, stop):
-        arrays, rows = feed.fetch(start, 1)
-        with parallel.within(mesh):
-            keys = keys_of(state)
-
-            def updates(state, program, loss, turns):
-                trace = 0.0  # not a number after a turn's loss that was none
-                for i, j in turns:  # of the key and of the minibatch
-                    arguments = arrays, rows, feed.key, keys[..., i], j
-                    state, metrics = program(state, *arguments)
-                    trace = trace + 0 * metrics[loss]
-                return state, metrics | {loss: metrics[loss] + trace}
-
-            d_turns = [(j, j) for j in range(k)]
-            g_turns = [(k + i, k - 1) for i in range(g_steps)]
-            state, d_metrics = updates(state, d_program, "d_loss", d_turns)
-            state, g_metrics = updates(state, g_program, "g_loss", g_turns)
-            state = state.replace(step=state.step + 1)
-        return state, d_metrics | g_metrics
+    def take(state, examples, start):
+        plan = algorithm_1(pace.at(start), g_steps)
+        keys = lift(lambda state: turn_keys(state, len(plan)), 0)(state)
+        metrics, trace = {}, {}  # of what is minimised: once no number, always none
+        for i, (player, j) in enumerate(plan):
+            state, seen = of[player](state, *examples, keys[..., i], j)
+            for name in filter(is_minimised, seen):
+                trace[name] = trace.get(name, 0.0) + 0 * seen[name]
+            metrics |= seen
+        metrics |= {name: metrics[name] + trace[name] for name in trace}
+        return state.replace(step=state.step + 1), metrics
 
     def programs(state, feed):
         arrays, rows = feed.fetch(0, 1)
         arguments = state, arrays, rows, feed.key, state.key, 0
-        return [(d_program, arguments, k), (g_program, arguments, g_steps)]
+        return [(of["d"], arguments, pace.usual), (of["g"], arguments, g_steps)]
 
-    return Dispatch(run, 1, programs)
+    return take, programs
 
 
 def compiled(function):

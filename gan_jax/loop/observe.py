@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import build
 from gan_jax.errors import DivergedError
 from gan_jax.loop import multihost, parallel
 from gan_jax.loop.checkpoint import Checkpoints
 from gan_jax.loop.log import Album, MetricLog, write_curves
 from gan_jax.painters import make_painter
+from gan_jax.state import keys_of
 from gan_jax.watches import make_watches
 
 
@@ -32,7 +32,7 @@ class Observer:
     def __init__(self, config, built, dataset, workdir, experiment, step):
         self._config, self._built, self._workdir = config, built, workdir
         self.step, self.over = step, False
-        keys = build.loop_keys(config)
+        keys = keys_of(config.seed)
         self._watches, self._files = [], contextlib.ExitStack()
         self._checkpoints = Checkpoints(workdir / "checkpoints", step)
         self._writes = multihost.is_chief()
@@ -121,7 +121,7 @@ class Observer:
         return finish
 
     def _draw_curves(self):
-        write_curves(self._workdir, self._built.loss, self._perfect)
+        write_curves(self._workdir, self._built.game.loss, self._perfect)
 
     def _finite_metrics(self, seen):
         """The newest of the metrics on the host, once all of them are seen finite."""

@@ -1,7 +1,7 @@
 """Many runs in one program: members that differ in their seed and in numbers alone.
 
 What shapes the program is the same for all members: networks, losses, sizes, turns,
-data. What is data in it may differ: the seed, and the numbers of `number_fields`.
+data. What is data in it may differ: the seed, and the numbers of `config.hparams`.
 Everything else about a member is as if it ran alone: its minibatches, its work
 directory, its checkpoints.
 """
@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax import build
+from gan_jax.build import Built, initial_state
 from gan_jax.config.files import fields
+from gan_jax.config.hparams import number_fields
 from gan_jax.config.validation import validate
 from gan_jax.data.stream import Records
 from gan_jax.errors import DivergedError, UsageError
@@ -27,21 +28,6 @@ from gan_jax.loop.observe import Observer
 from gan_jax.loop.teams import faster_way, members_that_fit
 from gan_jax.loop.train import announce, begin, prepare, run_steps
 from gan_jax.loop.workdir import claim, refuse_another_run
-
-
-def number_fields(config) -> dict[str, float]:
-    """The fields of a config that are data in its program, with their values.
-
-    Members of a population may differ in them: {"d_optimizer.learning_rate": 2e-4}.
-    """
-    numbers = build.numbers(config)
-    found = {"ema_decay": numbers["ema_decay"]} if config.ema_decay else {}
-    for player in ("d", "g"):
-        of_optimizer = dict(numbers[player])
-        constraint = of_optimizer.pop("constraint")
-        for entry, values in ("optimizer", of_optimizer), ("constraint", constraint):
-            found |= {f"{player}_{entry}.{name}": x for name, x in values.items()}
-    return found
 
 
 def structure(config) -> str:
@@ -93,14 +79,13 @@ class _Case(NamedTuple):
     """What the members of a population share."""
 
     dataset: Any
-    built: build.Built
+    built: Built
     experiment: str
     on_divergence: Callable
 
     def state(self, config, workdir, step):
         """The state that a member had at `step`; a fresh one at 0."""
-        shape = self.dataset.info["shape"]
-        fresh = functools.partial(build.initial_state, config, self.built, shape)
+        fresh = functools.partial(initial_state, config, self.built)
         if not step:
             return fresh()
         return restore(workdir / "checkpoints", jax.eval_shape(fresh), step)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import psutil
 
-from gan_jax import build
+from gan_jax.build import initial_state
 from gan_jax.data.feed import Feed, from_memory, make_feed
 from gan_jax.loop import parallel
 from gan_jax.loop.dispatch import Dispatch, has_convolutions, make_dispatch
@@ -116,7 +116,7 @@ def faster_way(config, built, dataset) -> Callable[..., Team]:
     product of many matrices is slower than many products. Convolutions of many members,
     each with kernels of its own, become one with groups, which is slower than turns.
     """
-    fresh = functools.partial(build.initial_state, config, built, dataset.info["shape"])
+    fresh = functools.partial(initial_state, config, built)
     state = jax.eval_shape(fresh)
     leaves = jax.tree.leaves((state.d.params, state.g.params))
     fills = jax.default_backend() == "cpu" and sum(x.size for x in leaves) > _SMALL
@@ -129,7 +129,7 @@ def members_that_fit(config, built, dataset) -> int:
 
     Of each there are the state, a copy of it to be saved, and what a step needs.
     """
-    fresh = functools.partial(build.initial_state, config, built, dataset.info["shape"])
+    fresh = functools.partial(initial_state, config, built)
     mesh = parallel.one_device(jax.devices()[0])
     dispatch = make_dispatch(config, built, dataset, mesh)
     state = fresh()
@@ -150,12 +150,13 @@ def _free_memory():
 
 
 def _convolves(config, built, dataset, state):
-    examples = {
-        name: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype)
-        for name, leaf in dataset.arrays.items()
-    }
+    examples = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype),
+        dict(dataset.arrays),
+    )
     key = jax.eval_shape(lambda: jax.random.key(0))
     rows = jax.ShapeDtypeStruct((config.batch_size,), np.int32)
     batch = jax.eval_shape(dataset.view, examples, rows, key)
     game, players = built.game, (state.d.params, state.d.stats, state.g)
-    return has_convolutions(game.d_loss, *players, state.hparams, batch, key)
+    numbers = jax.eval_shape(built.schedule, state.hparams, state.step)
+    return has_convolutions(game.d_loss, *players, numbers, batch, key)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jax
 
-from gan_jax import build
+from gan_jax.build import build, initial_state, load_training_data
 from gan_jax.config.validation import validate
 from gan_jax.data.feed import make_feed
 from gan_jax.errors import Interrupted, UsageError
@@ -44,7 +44,7 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
             "all of them save; leave it at none"
         )
     dataset, built = prepare(config)
-    fresh = functools.partial(build.initial_state, config, built, dataset.info["shape"])
+    fresh = functools.partial(initial_state, config, built)
     like = jax.eval_shape(fresh)  # refuses a size that a network cannot make
     with (
         multihost.ends_with_the_job(),
@@ -76,12 +76,12 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
 
 def prepare(config):
     """The data set and the functions of an experiment, once they are seen to fit."""
-    dataset = build.load_training_data(config)
+    dataset = load_training_data(config)
     if config.evaluate_every or config.evaluate_metrics or config.best != "none":
         from gan_jax.metrics import choice  # half a second, which other runs gain
 
         choice.refuse(config, dataset)
-    return dataset, build.build(config, dataset.info["shape"], dataset.mean)
+    return dataset, build(config, dataset.info, dataset.mean)
 
 
 def announce(config, dataset, state, devices: str) -> None:
@@ -143,6 +143,7 @@ def run_steps(config, dispatch, feed, state, observer, members=1, own=copied):
         finish = look(0, last=False) if step == 0 else lambda: None
         while step < config.steps and signal is None and not observer.over:
             ends = [every * (step // every + 1) for every in observer.every]
+            ends += [end for end in dispatch.ends if end > step]
             stop = min([config.steps, step + dispatch.most, *ends])
             before = metrics
             state, metrics = dispatch.run(state, feed, step, stop)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.build import bind
 from gan_jax.data.source import Modes, parts
 from gan_jax.data.stream import Column, Records
 from gan_jax.errors import UsageError
@@ -29,7 +28,7 @@ class Real(NamedTuple):
     classes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, config, split: str, info: dict, arrays: dict) -> "Real":
+    def of(cls, config, scaling, split: str, info: dict, arrays: dict) -> "Real":
         """Examples of a run's data, named after it, their split and their bytes.
 
         Of streamed ones, the first 50,000 at the most, as the name says then.
@@ -43,9 +42,8 @@ class Real(NamedTuple):
             arrays = arrays.first(MOST_STREAMED)
             kind.append(f"first {MOST_STREAMED}")
         x = arrays["x"]
-        if config.scaling.name == "gcn":
-            kind.append("by gcn")
-            scaling = bind("scaling", config.scaling)()
+        if not scaling.exact:
+            kind.append(f"by {config.scaling.name}")
             fitted = info["fitted"]
             pictured = (scaling.apply(part, fitted) for part in parts(np.asarray(x)))
             x = np.concatenate([scaling.invert(part, fitted) for part in pictured])

@@ -2,9 +2,9 @@
 
 import math
 
-from gan_jax.build import nearest
+from gan_jax.data.stacked_mnist import CLASSES as TRIPLES
 from gan_jax.data.stream import MOST_BYTES, Records
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, nearest
 from gan_jax.metrics.case import MOST_STREAMED
 from gan_jax.metrics.classifier import CLASSES
 from gan_jax.metrics.features import FeatureNetwork, fits
@@ -54,7 +54,7 @@ def drawn(name: str, network: FeatureNetwork | None) -> list[str]:
 
 def suited(config, info, n: int) -> list[str]:
     """The metrics that suit n samples of a run: `info` is that of its `Dataset`."""
-    if config.data.name == "stacked_mnist":
+    if tuple(info["classes"]) == TRIPLES:
         return ["stacked_modes"]
     if len(info["shape"]) < 3:
         return ["modes"] if info.get("modes") else ["sliced_wasserstein"]

@@ -16,8 +16,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from gan_jax.build import nearest
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, nearest
 from gan_jax.metrics import classifier, weights_file
 from gan_jax.metrics.inception import SIZE, Inception
 from gan_jax.networks import network

@@ -13,9 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_jax import pictures
-from gan_jax.build import nearest
 from gan_jax.config.files import title
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.log import say
 from gan_jax.metrics import stacked
 from gan_jax.metrics.case import Case, flat
@@ -31,6 +30,7 @@ from gan_jax.metrics.parzen import parzen
 from gan_jax.metrics.protocol import Measurement, Protocol
 from gan_jax.metrics.sliced_wasserstein import sliced_wasserstein
 from gan_jax.metrics.support import close_pairs, closest_pairs
+from gan_jax.networks import has_batch_norm
 
 _SHOWN = 10  # samples in a picture
 
@@ -241,7 +241,7 @@ def about(run, experiment: str) -> dict:
         "model": title(experiment, run.config),
         "run": str(run.workdir.resolve()),
         "step": int(run.state.step),
-        "batch_norm": run.batch_norm if run.state.g.stats else None,
+        "batch_norm": run.batch_norm if has_batch_norm(run.state.g.stats) else None,
         "ema": run.ema and run.config.ema_decay > 0,
     }
 

@@ -18,10 +18,9 @@ from absl import flags
 from jax import lax
 
 from gan_jax import cli
-from gan_jax.build import nearest
 from gan_jax.data import tfds
 from gan_jax.data.source import Source
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.log import say
 from gan_jax.metrics import weights_file
 from gan_jax.metrics.classifier import WEIGHTS, Classifier

@@ -1,9 +1,7 @@
 """Samples of images as a grid."""
 
-import jax
-
 from gan_jax import pictures
-from gan_jax.games import draw_latents
+from gan_jax.games import draw_latents, sampling
 from gan_jax.painters import Painter
 
 
@@ -11,7 +9,7 @@ def make_painter(config, built, dataset, key) -> Painter:
     """The samples of `config.sample_grid` latents, in rows and columns."""
     rows, columns = config.sample_grid
     z = draw_latents(built.game, key, rows * columns)
-    generate = jax.jit(built.game.generate)
+    generate = sampling(built.game)
 
     def sample(state):
         return generate(*state.sampler, z)

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import build, pictures
-from gan_jax.games import draw_latents
+from gan_jax import pictures
+from gan_jax.games import draw_latents, sampling
 from gan_jax.painters import Painter
 
 _SAMPLES = 20_000
@@ -42,7 +42,7 @@ class _Scene(NamedTuple):
     axis: np.ndarray
     data: np.ndarray  # density [points]
     starts: np.ndarray | None
-    rest: float  # what D says at equilibrium
+    rest: float | None  # what D says at equilibrium, where that is known
     logits: bool
 
 
@@ -75,19 +75,18 @@ def _make(config, built, dataset, key):
     data = dataset.arrays["x"][:, 0]
     margin = 0.15 * (np.ptp(data) or 1.0)
     axis = np.linspace(data.min() - margin, data.max() + margin, _POINTS)
-    scaling, fitted = build.bind("scaling", config.scaling)(), dataset.info["fitted"]
-    scaled = scaling.apply(axis[:, None].astype(np.float32), fitted)
+    scaled = built.scaling.apply(
+        axis[:, None].astype(np.float32), dataset.info["fitted"]
+    )
     scene = _Scene(
         axis=axis,
         data=_density(data, axis),
         starts=None if starts is None else np.asarray(starts)[:, 0],
-        rest=float(built.loss.output(np.float32(built.loss.equilibrium))),
-        logits=built.loss.logits,
+        rest=game.loss.rest,
+        logits=game.loss.logits,
     )
 
-    sample = functools.partial(
-        _sampler(game, built.loss), z=z, starts=starts, axis=scaled
-    )
+    sample = functools.partial(_sampler(game), z=z, starts=starts, axis=scaled)
 
     def as_stored(x):
         return dataset.to_uint8(x)[:, 0]  # vectors come back as they are stored
@@ -108,16 +107,17 @@ def _make(config, built, dataset, key):
 
 
 @functools.lru_cache(maxsize=4)
-def _sampler(game, loss):
+def _sampler(game):
     """The program behind a painter, the same for all members of a population."""
+    generate = sampling(game)
 
     @jax.jit
     def sample(state, z, starts, axis):
         return Seen(
             step=state.step,
-            samples=game.generate(*state.sampler, z),
-            ends=None if starts is None else game.generate(*state.sampler, starts),
-            output=loss.output(game.score(state.d.params, state.d.stats, axis)),
+            samples=generate(*state.sampler, z),
+            ends=None if starts is None else generate(*state.sampler, starts),
+            output=game.loss.output(game.score(state.d, state.g, {"x": axis})),
         )
 
     return sample
@@ -169,7 +169,8 @@ def _draw_densities(panel, scene, samples):
 
 
 def _draw_output(panel, scene, output, last):
-    panel.axhline(scene.rest, color="C0", linewidth=0.5, alpha=0.5)
+    if scene.rest is not None:
+        panel.axhline(scene.rest, color="C0", linewidth=0.5, alpha=0.5)
     panel.plot(scene.axis, output, "C0--")
     if scene.logits:
         panel.set(ylim=(0, 1.2), yticks=(0, 0.5, 1))

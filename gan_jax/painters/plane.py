@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import build, pictures
-from gan_jax.games import draw_latents
+from gan_jax import pictures
+from gan_jax.games import draw_latents, sampling
 from gan_jax.metrics.modes import judge, known_modes
 from gan_jax.painters import Painter
 from gan_jax.watches.modes import SAMPLES
@@ -34,26 +34,26 @@ def make_painter(config, built, dataset, key) -> Painter:
     """
     game = built.game
     z = draw_latents(game, key, SAMPLES)
-    lattice = _lattice(config.prior.name, draw_latents(game, key, 100_000))
+    lattice = _lattice(built.prior, draw_latents(game, key, 100_000))
     data = dataset.arrays["x"]
     data = data[np.linspace(0, len(data) - 1, min(len(data), _SHOWN)).astype(int)]
     low, high = _frame(data)
     ticks = np.linspace(low, high, _SIDE, dtype=np.float32).T
     modes = known_modes(dataset.info)
-    scaling, fitted = build.bind("scaling", config.scaling)(), dataset.info["fitted"]
+    scaling, fitted = built.scaling, dataset.info["fitted"]
     real = scaling.apply(data[:_ARROWS], fitted)
     plane = np.stack(np.meshgrid(*ticks), axis=-1).reshape(-1, 2)
     plane = scaling.apply(plane, fitted)
 
     sample = functools.partial(
-        _sampler(game, built.loss), z=z, lattice=lattice, real=real, plane=plane
+        _sampler(game), z=z, lattice=lattice, real=real, plane=plane
     )
 
     def paint(seen):
         seen = jax.device_get(seen)
         samples = dataset.to_uint8(seen["samples"])
         figure, panels = _figure(1 if lattice is None else 2, low, high)
-        _paint_output(panels[0], ticks, seen["output"], built.loss)
+        _paint_output(panels[0], ticks, seen["output"], game.loss)
         _paint_points(panels[0], data, samples[:_SHOWN])
         start, end = seen["samples"][:_ARROWS], seen["downhill"]
         end = start + end / max(np.abs(end).max(), 1e-30)
@@ -75,31 +75,31 @@ def _lattice(prior, z):
 
     None unless a latent is two independent coordinates.
     """
-    if z.shape[1] != 2 or prior not in ("normal", "uniform"):
+    if z.shape[1] != 2 or not prior.independent:
         return None
     lines = jnp.quantile(z, jnp.linspace(0.005, 0.995, _LINES), axis=0)
     return jnp.stack(jnp.meshgrid(*lines.T), axis=-1).reshape(-1, 2)
 
 
 @functools.lru_cache(maxsize=4)
-def _sampler(game, loss):
+def _sampler(game):
     """The program behind a painter, the same for all members of a population."""
+    generate, loss = sampling(game), game.loss
 
     @jax.jit
     def sample(state, z, lattice, real, plane):
-        d, generator = state.d, state.sampler
 
         def score(x):
-            return game.score(d.params, d.stats, x)
+            return game.score(state.d, state.g, {"x": x})
 
-        samples = game.generate(*generator, z)
+        samples = generate(*state.sampler, z)
         uphill = jax.grad(lambda fake: loss.g(score(real), score(fake)))
         return {
             "step": state.step,
             "samples": samples,
             "output": loss.output(score(plane)),
             "downhill": -uphill(samples[:_ARROWS]),
-            "cells": None if lattice is None else game.generate(*generator, lattice),
+            "cells": None if lattice is None else generate(*state.sampler, lattice),
         }
 
     return sample
@@ -140,9 +140,14 @@ def _figure(panels, low, high):
 
 
 def _paint_output(panel, ticks, output, loss):
-    """D's output over the plane, with level sets; the thick one is the equilibrium."""
+    """D's output over the plane, with level sets; the thick one is the equilibrium.
+
+    Where none is known, colours are about the middle of what D says.
+    """
     output = np.nan_to_num(output.reshape(_SIDE, _SIDE))
-    rest = float(loss.output(np.float32(loss.equilibrium)))
+    rest = loss.rest
+    if rest is None:
+        rest = (output.min() + output.max()) / 2
     if loss.logits:
         reach, levels = 0.5, np.array([0.1, 0.25, 0.75, 0.9])
     else:
@@ -160,7 +165,8 @@ def _paint_output(panel, ticks, output, loss):
         interpolation="bilinear",
         aspect="auto",
     )
-    for level, width in [(level, 0.5) for level in levels] + [(rest, 1.2)]:
+    thick = [] if loss.rest is None else [(rest, 1.2)]
+    for level, width in [(level, 0.5) for level in levels] + thick:
         if output.min() < level < output.max():
             panel.contour(*ticks, output, [level], colors="0.35", linewidths=width)
 

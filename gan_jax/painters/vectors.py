@@ -1,10 +1,9 @@
 """The first two coordinates of samples, over those of the data."""
 
-import jax
 import numpy as np
 
 from gan_jax import pictures
-from gan_jax.games import draw_latents
+from gan_jax.games import draw_latents, sampling
 from gan_jax.painters import Painter
 
 _POINTS = 500
@@ -13,7 +12,7 @@ _POINTS = 500
 def make_painter(config, built, dataset, key) -> Painter:
     """A scatter plot of 500 samples over as many examples."""
     z = draw_latents(built.game, key, _POINTS)
-    generate = jax.jit(built.game.generate)
+    generate = sampling(built.game)
     shown = np.linspace(0, dataset.size - 1, min(dataset.size, _POINTS))
     real = dataset.arrays["x"][shown.astype(int)]
 

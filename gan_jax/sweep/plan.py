@@ -135,7 +135,7 @@ def count(n: int, noun: str) -> str:
 
 def _varying(sweep, configs):
     """A row for each field of the points: number or structure, and its values."""
-    from gan_jax.loop.population import number_fields
+    from gan_jax.config.hparams import number_fields
 
     rows = []
     for field in dict.fromkeys(f for name in configs for f in sweep.points[name]):
@@ -190,11 +190,11 @@ def _seconds_a_step(folder, configs):
 
 def _timed(config):
     """Seconds that one step takes, of some seconds of them; None if it cannot be."""
-    from gan_jax import build
     from gan_jax.benchmark.ours import Ours
+    from gan_jax.build import load_training_data
 
     try:
-        ours = Ours(config, build.load_training_data(config))
+        ours = Ours(config, load_training_data(config))
         ours.take(3)  # compiles
         steps = 1
         while (seconds := ours.take(steps)) < _SECONDS_TIMED:

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import ml_collections
 
-from gan_jax.build import nearest
 from gan_jax.config.files import fields, from_json, in_file, override, to_json
 from gan_jax.config.validation import validate
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, nearest
 from gan_jax.sweep.generators import Point, product
 
 _LONGEST = 120  # letters of a name; file systems take 143 to 255
@@ -174,7 +173,7 @@ def _refuse_structure(config, numbers_only):
     """Fields of population() are numbers, data of one program, or the seed."""
     if not numbers_only - {"seed"}:
         return
-    from gan_jax.loop.population import number_fields
+    from gan_jax.config.hparams import number_fields
 
     numbers = number_fields(config)
     for field in sorted(numbers_only - {"seed"} - set(numbers)):

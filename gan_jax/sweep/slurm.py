@@ -19,8 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gan_jax.build import nearest
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.signals import caught_signals
 from gan_jax.sweep.folder import read_status, record_death
 from gan_jax.sweep.plan import Task

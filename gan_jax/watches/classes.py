@@ -1,9 +1,8 @@
 """Which digits a run's samples show, on data like MNIST."""
 
-import jax
 import numpy as np
 
-from gan_jax.games import draw_latents
+from gan_jax.games import draw_latents, sampling
 from gan_jax.metrics.class_score import class_histogram, entropy
 from gan_jax.metrics.classifier import CLASSES
 from gan_jax.metrics.features import load_features
@@ -21,7 +20,7 @@ def make_class_watch(config, built, dataset, key) -> Watch | None:
     if not is_mnist or tuple(dataset.info["classes"]) != CLASSES["mnist"]:
         return None
     z = draw_latents(built.game, key, SAMPLES)
-    generate = jax.jit(built.game.generate)
+    generate = sampling(built.game)
     network = load_features("mnist")
 
     def compute(state):

@@ -3,7 +3,6 @@
 import functools
 from pathlib import Path
 
-from gan_jax import build
 from gan_jax.errors import DivergedError, UsageError
 from gan_jax.loop.checkpoint import save_alone, saved_steps
 from gan_jax.metrics import choice, judge
@@ -28,22 +27,21 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
         return None
     names = choice.chosen(config, dataset.info)
     n = choice.sample_size(config, dataset.info)
-    scaling = build.bind("scaling", config.scaling)()
     shape = dataset.info["shape"]
     network = load_features(choice.features_for(shape)) if len(shape) == 3 else None
     split = config.data.get("split", "train")
-    reference = Real.of(config, split, dataset.info, dataset.arrays)
+    reference = Real.of(config, built.scaling, split, dataset.info, dataset.arrays)
     modes = known_modes(dataset.info)
 
     @functools.cache
     def held_out():
         name = config.data.validation_split
-        return Real.of(config, name, dataset.info, dataset.validation)
+        return Real.of(config, built.scaling, name, dataset.info, dataset.validation)
 
     lend = None if dataset.validation is None else held_out
 
     def measure(state):
-        run = Run(workdir, config, state, built.game, built.loss, dataset.info, scaling)
+        run = Run(workdir, config, state, built)
         try:
             samples = run.sample(n)
         except UsageError as error:  # they overflow, before a loss or parameter does

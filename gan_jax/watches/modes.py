@@ -1,8 +1,6 @@
 """Which modes of the data a run's samples have found, where the modes are known."""
 
-import jax
-
-from gan_jax.games import draw_latents
+from gan_jax.games import draw_latents, sampling
 from gan_jax.metrics.modes import judge, known_modes, perfect
 from gan_jax.watches import Watch
 
@@ -19,7 +17,7 @@ def make_mode_watch(config, built, dataset, key) -> Watch | None:
     if modes is None:
         return None
     z = draw_latents(built.game, key, SAMPLES)
-    generate = jax.jit(built.game.generate)
+    generate = sampling(built.game)
 
     def compute(state):
         return generate(*state.sampler, z)
