@@ -1,4 +1,17 @@
-"""Generative adversarial networks as pure functions in JAX."""
+"""Generative adversarial networks as pure functions in JAX.
+
+    config     experiments/*.py -> config.files: read, changed by the command line
+               -> config.validation: held to the signatures of what it names
+               -> build.build: its names become the functions of a run, `Built`;
+               later on it is read for plain numbers, such as log_every, and recorded
+    minibatch  data/*.py: `Source` -> data.dataset: `Dataset`, examples as stored
+               -> data.feed: which of them, by seed and step -> loop.dispatch
+               -> `Dataset.view` inside of the program: what the networks see
+    state      build.initial_state -> train_step: (state, batch) -> (state, metrics)
+               -> loop.observe: logs, pictures, checkpoints, and those to run.load
+
+`games` say what is played, `train_step` plays it, `loop` goes on with it.
+"""
 
 # gan_jax.train is the function; its module is gan_jax.loop.train
 from gan_jax.games import Game

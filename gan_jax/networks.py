@@ -11,6 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.errors import UsageError
+
 
 class Network(NamedTuple):
     """init:  (key, *inputs) -> (params, stats)
@@ -68,7 +70,12 @@ def packed(D: Network, m: int) -> Network:
         x = jnp.moveaxis(x, 1, -2)
         return x.reshape(*x.shape[:-2], -1)
 
-    def init(key, x):
+    def init(key, x, *more):
+        if more:
+            raise UsageError(
+                f"config.pack={m}: D would judge {m} examples as one, but this game "
+                "shows it more than examples; leave it at 1"
+            )
         return D.init(key, join(x))
 
     def apply(params, stats, x, *, key: jax.Array | None = None, train=False):

@@ -11,7 +11,7 @@ import gan_jax
 from gan_jax import build
 from gan_jax.config.files import load_experiment, override
 from gan_jax.layers import convolution
-from gan_jax.loop import dispatch
+from gan_jax.loop import compiler, dispatch
 from gan_jax.train_step import make_train_step
 
 STEPS = (
@@ -93,17 +93,17 @@ def test_a_step_in_a_dispatch_of_its_own_is_the_default_on_a_cpu():
 
 def test_options_that_a_compiler_does_not_know_are_left_out(monkeypatch):
     monkeypatch.setattr(dispatch, "_CPU_OPTIONS", {"xla_cpu_no_such_option": "1"})
-    dispatch._compiler_options.cache_clear()
+    compiler._compiler_options.cache_clear()
     try:
-        assert dispatch._compiler_options() is None
-        assert dispatch.compiled(lambda x: x + 1)(jnp.ones(())) == 2
+        assert compiler._compiler_options() is None
+        assert compiler.compiled(lambda x: x + 1)(jnp.ones(())) == 2
     finally:
         monkeypatch.undo()
-        dispatch._compiler_options.cache_clear()
+        compiler._compiler_options.cache_clear()
 
 
 def test_the_options_change_the_library_and_not_the_result():
-    options = dispatch._compiler_options()
+    options = compiler._compiler_options()
     if options is None:
         pytest.skip("this XLA has other options")
     key = jax.random.key(0)
@@ -113,11 +113,11 @@ def test_the_options_change_the_library_and_not_the_result():
     def convolve(x, w):
         return convolution.to_features(x, w, window)
 
-    program = dispatch.compiled(convolve).lower(x, w).compile().as_text()
+    program = compiler.compiled(convolve).lower(x, w).compile().as_text()
     assert "ynn" not in program
     assert "convolution" in program
     plain = jax.jit(convolve)(x, w)
-    np.testing.assert_allclose(dispatch.compiled(convolve)(x, w), plain, rtol=1e-4)
+    np.testing.assert_allclose(compiler.compiled(convolve)(x, w), plain, rtol=1e-4)
 
 
 def products(config):

@@ -4,7 +4,6 @@ The one place that knows which backend wants what. A data set that fits lies on 
 devices; only the numbers of the examples travel.
 """
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from gan_jax.data.stream import Records
 from gan_jax.errors import UsageError
 from gan_jax.lazy_turns import make_lazy_turns, with_lazy_turns
 from gan_jax.loop import parallel
+from gan_jax.loop.compiler import compiled, has_convolutions
 from gan_jax.pace import Pace
 from gan_jax.train_step import (
     algorithm_1,
@@ -29,13 +29,6 @@ from gan_jax.train_step import (
 # would compile for minutes.
 _MAX_UNROLLED = 8
 _MOST_STEPS = 100
-# Of XLA's two libraries of convolutions on CPU, the newer one is slower in training:
-# these are its products and sums alone.
-_CPU_OPTIONS = {
-    "xla_cpu_experimental_ynn_fusion_type": (
-        "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
-    )
-}
 
 
 class Dispatch(NamedTuple):
@@ -98,8 +91,11 @@ def _of_game(game, config, built, dataset, mesh, population) -> Dispatch:
         return jax.vmap(program, in_axes, spmd_axis_name="member")
 
     guarded = frozen_once_diverged if population else lambda step: step
-    taken = len(algorithm_1(k, config.g_steps)) if config.turns == "alternating" else 1
-    lazy = [(every, guarded(turn)) for every, turn in make_lazy_turns(*parts, taken)]
+    turns_of_a_step = len(algorithm_1(max(k, pace.long), config.g_steps))
+    lazy = [
+        (every, guarded(turn))
+        for every, turn in make_lazy_turns(*parts, turns_of_a_step)
+    ]
 
     def afterwards(turn):
         """A lazy turn as a program of its own, on the last minibatch of its step."""
@@ -221,7 +217,7 @@ def _many(step, lift, mesh, k, most):
 
     def steps(state, arrays, indices, key, count):
         first = state, arrays, indices[:k], key
-        if _loops_slowly(step, *first):
+        if jax.default_backend() == "cpu" and has_convolutions(step, *first):
             raise UsageError(
                 f"config.steps_per_dispatch={most}, but a CPU runs convolutions in a "
                 "loop twenty times slower; leave it at 0"
@@ -251,16 +247,6 @@ def _many(step, lift, mesh, k, most):
     return Dispatch(
         run, most, lambda state, feed: [(one, (state, *feed.fetch(0, 1), feed.key), 1)]
     )
-
-
-def _loops_slowly(step, *arguments):
-    on_cpu = jax.default_backend() == "cpu"
-    return on_cpu and has_convolutions(step, *arguments)
-
-
-def has_convolutions(step, *arguments) -> bool:
-    """Whether a function of such arguments convolves anything."""
-    return "conv_general_dilated" in str(jax.make_jaxpr(step)(*arguments))
 
 
 def _by_turns(turns, batch_of, lift, pace, g_steps):
@@ -293,20 +279,3 @@ def _by_turns(turns, batch_of, lift, pace, g_steps):
         return [(of["d"], arguments, pace.usual), (of["g"], arguments, g_steps)]
 
     return take, programs
-
-
-def compiled(function):
-    """`function`, jitted for this backend; it takes over its first argument."""
-    return jax.jit(function, donate_argnums=0, compiler_options=_compiler_options())
-
-
-@functools.cache
-def _compiler_options():
-    """Options of the compiler for this backend, where this version knows them."""
-    if jax.default_backend() != "cpu":
-        return None
-    try:
-        jax.jit(lambda: 0, compiler_options=_CPU_OPTIONS).lower().compile()
-    except jax.errors.JaxRuntimeError:
-        return None
-    return _CPU_OPTIONS

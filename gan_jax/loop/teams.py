@@ -13,7 +13,8 @@ import psutil
 from gan_jax.build import initial_state
 from gan_jax.data.feed import Feed, from_memory, make_feed
 from gan_jax.loop import parallel
-from gan_jax.loop.dispatch import Dispatch, has_convolutions, make_dispatch
+from gan_jax.loop.compiler import has_convolutions
+from gan_jax.loop.dispatch import Dispatch, make_dispatch
 from gan_jax.loop.observe import copied
 
 _SHARE_OF_MEMORY = 0.7  # of what is free
