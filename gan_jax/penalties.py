@@ -3,8 +3,7 @@
 critic: x -> raw scores, D in its mode of training. The slope of a score is the length
 of its gradient in all that it judges: in one example or, of a packed D, in m of them.
 It is read off the gradient of the sum of all scores, and so D has to judge one by one;
-where examples meet in a minibatch statistic, as in Karras et al. (2018), this is what
-their code computes, too.
+beside the minibatch statistics of Karras et al. (2018) this is what their code does.
 
 Each factory's keywords are the keywords of `config.penalty`; its numbers are data.
 Whatever numbers D computes in, gradients are taken and summed in float32 at least.
@@ -23,8 +22,8 @@ class Penalty(NamedTuple):
     """What is added to D's loss.
 
     of:             (critic, real, fake, key) -> scalar, with real and fake [n, ...]
-    differentiates: whether it takes D's gradient in its input: beside batch norm in D
-                    that is not the slope of a score, as every score is in all examples
+    differentiates: whether it takes D's gradient in its input, where batch norm would
+                    make every score one of all examples
     """
 
     of: Callable
