@@ -1,8 +1,8 @@
 """The DiracGAN: two numbers that show when training converges, in closed form.
 
 The simplest GAN that may fail to converge (Mescheder et al. 2018, section 2). The data
-are zeros, G makes theta of every latent, and D(x) = e + psi x, where e is the score at
-equilibrium: 0 unless the loss is `least_squares`. The equilibrium is (0, 0).
+are zeros, G makes theta of every latent, and D(x) = e + psi x, where e is the loss's
+score at equilibrium, or 0 where it has none. The equilibrium is (0, 0).
 """
 
 from typing import Literal
@@ -13,7 +13,22 @@ import jax.numpy as jnp
 from gan_jax.games import Game
 from gan_jax.losses import Loss
 
-DiracLoss = Literal["saturating", "non_saturating", "least_squares", "wasserstein"]
+# as in `losses`, with the keywords' defaults; the last five are divergences of `f_gan`,
+# whose "gan" is `saturating`
+DiracLoss = Literal[
+    "saturating",
+    "non_saturating",
+    "least_squares",
+    "wasserstein",
+    "hinge",
+    "relativistic",
+    "relativistic_average",
+    "kl",
+    "reverse_kl",
+    "squared_hellinger",
+    "pearson",
+    "jensen_shannon",
+]
 Turns = Literal["alternating", "simultaneous"]
 
 
@@ -56,36 +71,61 @@ def game(loss: Loss, gamma: float = 0.0, theta=1.0, psi=1.0) -> Game:
     return Game(init, d_loss, g_loss, latents, generate, score, loss)
 
 
+def _one(s):
+    return jnp.ones_like(s)
+
+
+def _fooled(s):
+    return jax.nn.sigmoid(-s)
+
+
 # d(D's loss) / ds and -d(G's loss) / ds, where s = psi theta is the score of the
 # generated point above that of equilibrium
 _PULLS = {
     "saturating": (jax.nn.sigmoid, jax.nn.sigmoid),
-    "non_saturating": (jax.nn.sigmoid, lambda s: jax.nn.sigmoid(-s)),
+    "non_saturating": (jax.nn.sigmoid, _fooled),
     "least_squares": (lambda s: 0.5 + s, lambda s: 0.5 - s),  # targets 0, 1, 1
-    "wasserstein": (jnp.ones_like, jnp.ones_like),
+    "wasserstein": (_one, _one),
+    "hinge": (lambda s: jnp.where(s > -1, 1.0, 0.0), _one),
+    "relativistic": (jax.nn.sigmoid, _fooled),
+    "relativistic_average": (
+        lambda s: 2 * jax.nn.sigmoid(s),
+        lambda s: 2 * _fooled(s),
+    ),
+    "kl": (jnp.exp, jnp.exp),
+    "reverse_kl": (_one, _one),
+    "squared_hellinger": (jnp.exp, jnp.exp),
+    "pearson": (lambda s: 1 + s / 2, lambda s: 1 + s / 2),
+    "jensen_shannon": (jax.nn.sigmoid, jax.nn.sigmoid),
 }
 
 
-def field(loss: DiracLoss, theta, psi, gamma=0.0):
+def field(loss: DiracLoss, theta, psi, gamma=0.0, weight=0.0):
     """The vector field (theta', psi') of gradient descent of both players at once.
 
-    For `loss` as in `losses`, with the keywords' defaults.
+    gamma:  of R1, whose pull on psi is -gamma psi
+    weight: of WGAN-GP with target 1, weight (|psi| - 1)^2 wherever it looks
     """
     d_pull, g_pull = _PULLS[loss]
     s = jnp.asarray(psi * theta, float)
-    return psi * g_pull(s), -theta * d_pull(s) - gamma * psi
+    to_slope_one = 2 * weight * (jnp.sign(psi) - psi)
+    return psi * g_pull(s), -theta * d_pull(s) - gamma * psi + to_slope_one
 
 
 def jacobian(loss: DiracLoss, gamma=0.0):
-    """The Jacobian [2, 2] of the field by (theta, psi) at the equilibrium."""
-    pull = 1.0 if loss == "wasserstein" else 0.5  # of either player
-    return jnp.array([[0.0, pull], [-pull, -gamma]])
+    """The Jacobian [2, 2] of the field by (theta, psi) at the equilibrium.
+
+    Without WGAN-GP, whose pull jumps there.
+    """
+    d_pull, g_pull = (pull(jnp.asarray(0.0, float)) for pull in _PULLS[loss])
+    return jnp.array([[0.0, g_pull], [-d_pull, -gamma]])
 
 
 def eigenvalues(loss: DiracLoss, gamma=0.0):
     """Of that Jacobian: -gamma / 2 +- sqrt(gamma^2 / 4 - f'(0)^2), complex [2].
 
-    f'(0) is 1 for `wasserstein` and 1/2 for the others. Without R1 they are imaginary:
+    f'(0), either player's pull there, is 1/2 for the cross-entropies of one score or of
+    a pair and for `least_squares`, and 1 for the others. Without R1 they are imaginary:
     the players go round (Mescheder et al. 2018, sections 2 and 4).
     """
     pull = jacobian(loss)[0, 1]
@@ -121,6 +161,7 @@ def trajectory(
     steps: int,
     gamma=0.0,
     turns: Turns = "alternating",
+    weight=0.0,
 ):
     """(theta, psi) [steps + 1, 2] under gradient descent of both players from `start`.
 
@@ -129,9 +170,9 @@ def trajectory(
 
     def update(point, _):
         theta, psi = point
-        moved = psi + step * field(loss, theta, psi, gamma)[1]
+        moved = psi + step * field(loss, theta, psi, gamma, weight)[1]
         against = psi if turns == "simultaneous" else moved
-        theta = theta + step * field(loss, theta, against, gamma)[0]
+        theta = theta + step * field(loss, theta, against)[0]
         return (theta, moved), jnp.stack(point)
 
     start = tuple(jnp.asarray(x, float) for x in start)
