@@ -1,0 +1,55 @@
+"""The residual block that WGAN-GP, SNGAN and those who followed them build from."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Literal
+
+from flax import linen as nn
+
+from gan_jax.layers.affine import Conv
+from gan_jax.layers.pooling import mean_pool
+from gan_jax.layers.resampling import upsample
+from gan_jax.layers.weights import plain
+
+# Glorot's uniform law with the gain of ReLU, sqrt(2), and with gain 1
+_relu_gain = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")
+_glorot = nn.initializers.glorot_uniform()
+
+
+class Residual(nn.Module):
+    """x + two 3 x 3 convolutions, each after norm and ReLU (Gulrajani et al. 2017).
+
+    The block doubles the size before the first convolution (nearest neighbour), or
+    halves it after the second (2 x 2 mean), or keeps it. What changes size or channels
+    has a 1 x 1 convolution in its shortcut.
+
+    first: of a discriminator: the images themselves, no norm and ReLU before
+    norm:  h -> h normalised, its learned shift in place of the bias before it, or None
+    """
+
+    features: int
+    resample: Literal["up", "down"] | None = None
+    first: bool = False
+    norm: Callable[[Any], Any] | None = None
+    weight: Callable[[nn.Module, Any], Any] = plain
+
+    @nn.compact
+    def __call__(self, x):
+        conv = functools.partial(Conv, weight=self.weight)
+        wide = self.first or self.resample == "up"
+        inner = self.features if wide else x.shape[-1]
+
+        def activate(h):
+            return nn.relu(h if self.norm is None else self.norm(h))
+
+        h = x if self.first else activate(x)
+        h = upsample(h) if self.resample == "up" else h
+        h = conv(inner, 3, use_bias=self.norm is None, kernel_init=_relu_gain)(h)
+        h = conv(self.features, 3, kernel_init=_relu_gain)(activate(h))
+        h = mean_pool(h, 2, 2) if self.resample == "down" else h
+        if self.resample is None and x.shape[-1] == self.features:
+            return x + h
+        # of a 1 x 1 convolution and a resampling the order is free: at the smaller size
+        x = mean_pool(x, 2, 2) if self.resample == "down" else x
+        x = conv(self.features, 1, kernel_init=_glorot)(x)
+        return h + (upsample(x) if self.resample == "up" else x)

@@ -1,0 +1,96 @@
+"""SNGAN's residual networks (Miyato et al. 2018, arXiv:1802.05957, tables 4 and 5).
+
+For 32, 48 and 64 pixels: z of 128 numbers, pixels in [-1, 1]. Those of 32 and of 64 are
+as in github.com/pfnet-research/sngan_projection, without labels; those of 48 (STL-10)
+are the paper's. At 48 and 64 the published `width` is 64 in both networks.
+"""
+
+from typing import NamedTuple
+
+from flax import linen as nn
+
+from gan_jax import layers
+from gan_jax.config.ranges import Count
+from gan_jax.errors import UsageError
+from gan_jax.layers.residual import Residual
+
+_glorot = nn.initializers.glorot_uniform()
+
+
+class _Plan(NamedTuple):
+    """Channels after the projection and after each block, in widths.
+
+    places: of the projection, a side; down: how many of D's blocks halve the size
+    """
+
+    places: int
+    generator: tuple[int, ...]
+    discriminator: tuple[int, ...]
+    down: int
+
+
+_PLANS = {
+    32: _Plan(4, (1, 1, 1, 1), (1, 1, 1, 1), 2),
+    48: _Plan(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
+    64: _Plan(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
+}
+
+
+def _plan(shape):
+    if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in _PLANS:
+        raise UsageError(
+            "sngan_resnet takes square images of 32, 48 or 64 pixels, shape (size, "
+            f"size, channels), not {tuple(shape)}"
+        )
+    return _PLANS[shape[0]]
+
+
+class Generator(nn.Module):
+    """A projection to 4 x 4 or 6 x 6 places, blocks that double the size, tanh.
+
+    Batch norm and ReLU before every convolution; `width` is the channel count before
+    the last one.
+    """
+
+    shape: tuple[int, ...]
+    width: Count = 256
+
+    @nn.compact
+    def __call__(self, z, *, train=False):
+        plan = _plan(self.shape)
+
+        def norm(h):
+            return layers.BatchNorm(epsilon=2e-5)(h, train)
+
+        first, *blocks = (times * self.width for times in plan.generator)
+        h = layers.Dense(plan.places**2 * first, kernel_init=_glorot)(z)
+        h = h.reshape(len(z), plan.places, plan.places, first)
+        for features in blocks:
+            h = Residual(features, "up", norm=norm)(h)
+        h = nn.relu(norm(h))
+        return nn.tanh(layers.Conv(self.shape[-1], 3, kernel_init=_glorot)(h))
+
+
+class Discriminator(nn.Module):
+    """Blocks that halve the size, then ones that keep it; ReLU, sum over pixels, score.
+
+    `width` is the channel count of the first block; `weight` is that of every layer.
+    """
+
+    width: Count = 128
+    weight: layers.WeightName = "spectral"
+
+    @nn.compact
+    def __call__(self, x, *, train=False):
+        plan = _plan(x.shape[1:])
+        weight = layers.weight(self.weight)
+        for i, times in enumerate(plan.discriminator):
+            resample = "down" if i < plan.down else None
+            features = times * self.width
+            x = Residual(features, resample, first=i == 0, weight=weight)(x)
+        x = nn.relu(x).sum(axis=(1, 2))
+        # the authors' score has a bias at 64 pixels, and none at 32
+        score = layers.Dense(
+            1, use_bias=plan is not _PLANS[32], kernel_init=_glorot, weight=weight
+        )
+        return score(x)[:, 0]
