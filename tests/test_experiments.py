@@ -20,6 +20,12 @@ CONV_2014 = (
     "--config.discriminator.units=4",
 )
 DCGAN = "--config.generator.width=4", "--config.discriminator.width=4"
+WIDTHS = "--config.generator.widths=16", "--config.discriminator.widths=16"
+R3GAN = tuple(
+    f"--config.{player}.{field}"
+    for player in ("generator", "discriminator")
+    for field in ("widths=2,2", "group=2", "blocks=1")
+)
 # of each experiment: the shape of its images, and flags that shrink its networks
 SHRUNK = {
     "default": (None, ()),
@@ -40,6 +46,19 @@ SHRUNK = {
     "cifar_dcgan": (CIFAR, DCGAN),
     "stacked_mnist": (STACKED, DCGAN),
     "stacked_mnist_small": (STACKED, ()),
+    "mnist_wgan": (MNIST, (*DCGAN, "--config.d_steps_long=7,1,3")),
+    "mnist_wgan_gp": (MNIST, (*DCGAN, "--config.d_steps=2")),
+    "lucic_mnist": (MNIST, DCGAN),
+    "toy_wgan_gp": (None, WIDTHS),
+    "unrolled_ring": (None, (*WIDTHS, "--config.dynamics.k=2")),
+    "cifar_wgan_gp": (CIFAR, (*DCGAN, "--config.d_steps=2")),
+    "cifar_wgan_gp_resnet": (CIFAR, (*DCGAN, "--config.d_steps=1")),
+    "cifar_sngan": (CIFAR, DCGAN),
+    "cifar_sngan_resnet": (CIFAR, (*DCGAN, "--config.d_steps=1")),
+    "cifar_r3gan": (CIFAR, R3GAN),
+    "stacked_mnist_r3gan": (STACKED, R3GAN),
+    "ablations/losses_and_penalties_ring": (None, ()),
+    "ablations/r3gan_stacked_mnist": (STACKED, R3GAN),
     "own_images": (None, (*DCGAN, "--config.data.size=16")),
     "ablations/d_steps": (MNIST, DENSE),
     "ablations/losses_ring": (None, ()),
@@ -94,7 +113,9 @@ def test_an_experiment_takes_two_steps(gan, tmp_path, name):
     assert metrics["step"].tolist() == [1, 2]
     judged = "validation_split" in run.config.data
     assert ("validation_d_loss" in metrics) == judged
-    shapes = dict.fromkeys(("toy2d", "ring", "grid", "ablations/losses_ring"), (2,))
+    planes = ("toy2d", "ring", "grid", "toy_wgan_gp", "unrolled_ring")
+    rings = ("ablations/losses_ring", "ablations/losses_and_penalties_ring")
+    shapes = dict.fromkeys((*planes, *rings), (2,))
     shapes["gaussian_1d"] = (1,)
     shapes["own_images"] = (16, 16, 3)
     expected = shapes.get(name, shape or (8, 8, 1))
