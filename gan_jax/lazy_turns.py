@@ -14,7 +14,7 @@ from gan_jax.train_step import minibatch, play, turn_keys
 def make_lazy_turns(game: Game, d_tx, g_tx, schedule, taken: int):
     """[(every, turn)]; turn: (state, minibatch) -> (state, metrics), after the step.
 
-    taken: how many turns a step has; their keys are the first ones of the step
+    taken: how many turns a step has at the most, whose keys are the step's first ones
     """
 
     def make(i, lazy):
