@@ -178,7 +178,8 @@ def test_in_the_end_the_largest_singular_value_is_one(kind):
 def test_one_pass_is_one_power_iteration(kind):
     module, variables = started(kind, layers.spectral)
     _, axis = kind
-    w, u = matrix(variables["params"]["kernel"], axis), variables["spectral"]["u"]
+    w = matrix(variables["params"]["kernel"], axis)
+    u = np.asarray(variables["spectral"]["u"], np.float64)
     np.testing.assert_allclose(np.linalg.norm(u), 1, rtol=1e-6)
     v = w @ u / np.linalg.norm(w @ u)
     expected = v @ w / np.linalg.norm(v @ w)
@@ -188,6 +189,15 @@ def test_one_pass_is_one_power_iteration(kind):
         matrix(kernel, axis), w / (v @ w @ expected), rtol=1e-5, atol=1e-6
     )
     assert np.abs(expected - u).max() > 0.05
+
+    def entry(kernel):
+        return module.apply(variables | {"params": {"kernel": kernel}}).ravel()[0]
+
+    slope = jax.grad(entry)(variables["params"]["kernel"])  # u and v are held still
+    sigma = v @ w @ expected
+    still = -w.ravel()[0] / sigma**2 * np.outer(v, expected)
+    still[0, 0] += 1 / sigma
+    np.testing.assert_allclose(matrix(slope, axis), still, rtol=1e-4, atol=1e-6)
 
 
 def test_u_starts_from_the_key_and_moves_in_training_alone():

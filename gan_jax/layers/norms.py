@@ -57,9 +57,9 @@ class BatchNorm(nn.Module):
 
 
 def standardised(x, groups, epsilon=1e-5):
-    """x [n, .., channels] in float32, each example's groups of channels on their own:
+    """x [n, .., channels], float32, of mean 0 and variance 1 in every group.
 
-    less their mean and over their standard deviation, along all other axes.
+    A group is one example's pixels in one of `groups` equal parts of the channels.
     """
     grouped = x.astype(jnp.float32).reshape(*x.shape[:-1], groups, -1)
     axes = (*range(1, x.ndim - 1), x.ndim)

@@ -62,7 +62,7 @@ def weight_norm(layer: nn.Module, kernel):
     """
     axis = layer.unit_axis % kernel.ndim
     wide = kernel.astype(jnp.float32)
-    others = [i for i in range(kernel.ndim) if i != axis]
+    others = tuple(i for i in range(kernel.ndim) if i != axis)
     norm = jnp.sqrt(jnp.sum(jnp.square(wide), others))
     gain = layer.param("gain", lambda key: norm)
     return (wide * spread(gain / norm, wide, axis)).astype(kernel.dtype)
