@@ -1,6 +1,7 @@
 """What all tests share: a simulated machine, strictness, and one small trained run."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,13 +13,20 @@ DEVICES = 2
 
 # Set before JAX starts; the processes that tests start inherit it. XLA sizes its thread
 # pools by NPROC: with as many threads as cores, simulated devices wait for each other.
+# Most of the tests' time is XLA compiling programs that run for a moment: they are
+# hardly optimized, and all processes share what is compiled.
 _DATA = REPOSITORY.parent / "shared" / "data" / "tensorflow_datasets"
+_CACHE = os.environ.get("GAN_JAX_CACHE") or tempfile.mkdtemp(prefix="gan_jax_cache_")
 _ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": f"--xla_force_host_platform_device_count={DEVICES}",
     "NPROC": str(4 * DEVICES),
-    "GAN_JAX_CACHE": tempfile.mkdtemp(prefix="gan_jax_cache_"),
+    "GAN_JAX_CACHE": _CACHE,
+    "JAX_COMPILATION_CACHE_DIR": f"{_CACHE}/compiled",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
 } | ({"TFDS_DATA_DIR": str(_DATA)} if _DATA.is_dir() else {})
+_OURS = "GAN_JAX_CACHE" not in os.environ
 for _name, _value in _ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
 
@@ -28,9 +36,6 @@ import pytest  # noqa: E402
 from gan_jax import benchmark, cli, evaluate, main, sample  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Many runs here compile the same program; those in processes of their own do it anew.
-jax.config.update("jax_compilation_cache_dir", os.environ["GAN_JAX_CACHE"] + "/jax")
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def pytest_configure(config):
@@ -38,6 +43,36 @@ def pytest_configure(config):
     # versions.
     for module in ("gan_jax", "test_"):
         config.addinivalue_line("filterwarnings", f"error:::{module}")
+
+
+def pytest_unconfigure():
+    if _OURS:
+        shutil.rmtree(_CACHE, ignore_errors=True)
+
+
+def pytest_xdist_auto_num_workers(config):
+    """A process a core; what is one file or part of one stays in this process."""
+    files = {argument.partition("::")[0] for argument in config.args}
+    one = len(files) == 1 and Path(*files).is_file()
+    return 0 if one else min(os.cpu_count(), 8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _memory():
+    """What a file has compiled is dropped after it; a process would grow to 6 GB."""
+    yield
+    jax.clear_caches()
+
+
+@pytest.fixture
+def optimized():
+    """Programs are compiled as users' are: for tests of what two of them do alike."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.clear_caches()
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+    jax.clear_caches()
 
 
 class Outcome(NamedTuple):
@@ -98,15 +133,16 @@ def start(tmp_path):
     """Starts python with these arguments; what is still running is killed at the end.
 
     (arguments, cwd, environment) -> the process, with one device unless XLA_FLAGS says
-    otherwise; `finish` waits for it.
+    otherwise, without the variables that are None; `finish` waits for it.
     """
     processes = []
 
     def start(*arguments, cwd=tmp_path, **environment):
+        given = os.environ | {"XLA_FLAGS": ""} | environment
         process = subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             cwd=cwd,
-            env=os.environ | {"XLA_FLAGS": ""} | environment,
+            env={name: value for name, value in given.items() if value is not None},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

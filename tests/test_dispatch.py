@@ -142,6 +142,7 @@ def test_simultaneous_turns_share_the_forward_passes():
     assert alternating - products(config) == (2 + 2 * 4) + 4
 
 
+@pytest.mark.usefixtures("optimized")
 @pytest.mark.parametrize("name", ["digits", "mnist_lsgan"])
 def test_what_is_logged_changes_no_bit_of_the_state(gan, tmp_path, name):
     """Between the logs a program runs that computes less of what is only looked at."""

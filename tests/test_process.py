@@ -9,8 +9,13 @@ print(jax.config.jax_compilation_cache_dir)
 """
 
 
+def own_cache(folder):
+    """The environment of a user whose caches lie there, and who has chosen no other."""
+    return {"GAN_JAX_CACHE": str(folder), "JAX_COMPILATION_CACHE_DIR": None}
+
+
 def test_compiled_programs_are_kept_in_the_users_cache(start, finish, tmp_path):
-    outcome = finish(start("-c", SHOW, GAN_JAX_CACHE=str(tmp_path)))
+    outcome = finish(start("-c", SHOW, **own_cache(tmp_path)))
     assert outcome.status == 0
     assert outcome.out.strip() == str(tmp_path / "compiled")
 
@@ -25,10 +30,8 @@ def test_a_cache_of_the_users_own_stays(start, finish, tmp_path):
 def test_a_second_run_finds_the_programs_of_the_first(start, finish, small, tmp_path):
     def train(name):
         flags = *small, "--config.steps=2", f"--workdir={tmp_path}/{name}"
-        cache = str(tmp_path / "cache")
-        assert (
-            finish(start("-m", "gan_jax.main", *flags, GAN_JAX_CACHE=cache)).status == 0
-        )
+        cache = own_cache(tmp_path / "cache")
+        assert finish(start("-m", "gan_jax.main", *flags, **cache)).status == 0
         steps = (tmp_path / "cache/compiled").glob("jit_losses_only-*-cache")
         return sorted(file.name for file in steps)
 
