@@ -5,38 +5,27 @@ import itertools
 import jax
 import numpy as np
 import pytest
+from test_lazy_turns import BUILT, DATASET, MESH, experiment
 from test_main import refused
 
-import gan_jax
 from gan_jax.build import initial_state
-from gan_jax.config.files import load_experiment, override
+from gan_jax.data.feed import make_feed
 from gan_jax.data.order import Order
+from gan_jax.data.stream import Records
+from gan_jax.errors import UsageError
 from gan_jax.loop import train
 from gan_jax.pace import Pace
 
-TINY = {
-    "devices": "1",
-    "batch_size": "4",
-    "seed": "3",
-    "data.size": "24",
-    "generator.widths": "3",
-    "discriminator.widths": "3",
-    "d_optimizer.name": "sgd",
-    "d_optimizer.learning_rate": "0.05",
-    "g_optimizer.name": "sgd",
-    "g_optimizer.learning_rate": "0.02",
-    "log_every": "50",
-    "checkpoint_every": "50",
-    "d_steps": "2",
-    "d_steps_long": "7,2,5",
-    "steps": "10",
-}
+
+def paced(**changes):
+    return experiment(**{"seed": 3, "d_steps_long": "7,2,5", "steps": 10} | changes)
 
 
-def experiment(**changes):
-    config, _ = load_experiment("experiments/toy2d.py")
-    override(config, list((TINY | changes).items()))
-    return config
+def run(workdir, **changes):
+    """The state after training the DiracGAN."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "prepare", lambda config: (DATASET, BUILT))
+        return train.train(paced(**changes), workdir)
 
 
 def leaves(state):
@@ -46,7 +35,7 @@ def leaves(state):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The state after the ten steps."""
-    return gan_jax.train(experiment(), tmp_path_factory.mktemp("pace"))
+    return run(tmp_path_factory.mktemp("pace"))
 
 
 def is_long(step, first, every):
@@ -69,19 +58,16 @@ def test_the_updates_of_every_step_and_before_it():
 
 
 def test_without_long_steps_all_are_alike():
-    steady = Pace.of(experiment(d_steps_long="()"))
+    steady = Pace.of(paced(d_steps_long="()"))
     assert steady.steady
     assert [steady.before(step) for step in range(4)] == [0, 2, 4, 6]
     assert steady.at(10**6) == 2
-    assert not Pace.of(experiment()).steady
+    assert not Pace.of(paced()).steady
 
 
 def test_a_run_is_algorithm_1_with_its_minibatches(trained):
     """Ten steps by hand: gradients, plain descent, the order of data, and the keys."""
-    config = experiment()
-    dataset, built = train.prepare(config)
-    state = initial_state(config, built)
-    game, x = built.game, dataset.arrays["x"]
+    state, game, x = initial_state(paced(), BUILT), BUILT.game, DATASET.arrays["x"]
     d_gradient = jax.jit(jax.grad(game.d_loss, has_aux=True))
     g_gradient = jax.jit(jax.grad(game.g_loss, has_aux=True))
 
@@ -106,8 +92,8 @@ def test_a_run_is_algorithm_1_with_its_minibatches(trained):
 
 
 def test_a_run_that_is_resumed_changes_no_bit(trained, tmp_path):
-    gan_jax.train(experiment(steps="4"), tmp_path)  # then comes a long step
-    resumed = gan_jax.train(experiment(), tmp_path)
+    run(tmp_path, steps=4)  # then comes a long step
+    resumed = run(tmp_path)
     for one, other in zip(leaves(resumed), leaves(trained), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -128,3 +114,12 @@ def test_what_cannot_be_is_refused(gan, tmp_path, flags, message):
     flags = [f"--config.{flag}" for flag in ("d_steps_long=7,2,5", *flags)]
     refused(gan(*flags, f"--workdir={tmp_path}/run"), message)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_data_that_stream_come_in_steps_of_one_length():
+    records = Records(lambda rows, names: {}, np.arange(24), {"x": ((1,), np.float32)})
+    streamed = DATASET._replace(arrays=records)
+    with pytest.raises(
+        UsageError, match=r"d_steps_long=\(7, 2, 5\): data that are read"
+    ):
+        make_feed(paced(), streamed, MESH)
