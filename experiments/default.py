@@ -19,8 +19,8 @@ def get_config():
             pack=1,  # examples that D judges at once, as one (PacGAN)
             d_steps=1,
             g_steps=1,
-            # updates of D in a long step, how many steps are long at the start, and one in
-            # how many later on, such as (100, 25, 500) in the code of WGAN; () for none
+            # (100, 25, 500): 100 updates of D in each of the first 25 steps, and in every
+            # 500th, as in the code of WGAN; (): all steps are alike
             d_steps_long=(),
             # or "simultaneous", as in the code of 2014, or "extragradient"
             turns="alternating",

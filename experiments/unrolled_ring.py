@@ -8,8 +8,9 @@ and the same GAN that does not look ahead, which goes round from mode to mode:
         --workdir=runs/ring_not_unrolled --config.dynamics.name=none
 
 The setting is that of the authors' notebook (Metz et al. 2017), whose ring has its
-first mode twice: seven modes in all. Points are drawn anew for every minibatch. The
-paper shows pictures: all modes from step 5,000 on with unrolling, one at a time without.
+first mode twice: seven modes in all. Points are drawn anew for every minibatch. What is
+published are pictures: all modes from step 5,000 on, and without unrolling one at a
+time.
 """
 
 from . import default

@@ -13,6 +13,7 @@ from gan_jax.config.resolve import FACTS, PARTS, arguments, bind, resolve
 from gan_jax.data.dataset import Dataset, Options, make_dataset
 from gan_jax.data.scaling import Scaling
 from gan_jax.data.source import overlap
+from gan_jax.data.stream import Records
 from gan_jax.errors import UsageError
 from gan_jax.games import Game
 from gan_jax.loop import parallel
@@ -60,8 +61,10 @@ def load_dataset(config) -> Dataset:
 
 
 def load_training_data(config) -> Dataset:
-    """The same, or a UsageError where there are too few for a minibatch."""
+    """The same, or a UsageError where they do not go with the rest of the config."""
     dataset = load_dataset(config)
+    if isinstance(dataset.arrays, Records):
+        _refuse_for_streams(config)
     if config.batch_size > dataset.size:
         raise UsageError(
             f"config.batch_size={config.batch_size} is larger than the data: "
@@ -75,6 +78,20 @@ def load_training_data(config) -> Dataset:
     return dataset
 
 
+def _refuse_for_streams(config):
+    """Raises UsageError for what data that are read while it trains cannot do."""
+    if config.steps_per_dispatch > 1:
+        raise UsageError(
+            f"config.steps_per_dispatch={config.steps_per_dispatch}, but data that are "
+            "read while it trains come step by step; leave it at 0"
+        )
+    if config.d_steps_long:
+        raise UsageError(
+            f"config.d_steps_long={config.d_steps_long}, but data that are read while "
+            "it trains come with as many minibatches in each step; leave it at ()"
+        )
+
+
 def build(config, info, mean) -> Built:
     """The game, the optimizers and the schedule of an experiment.
 
@@ -85,7 +102,7 @@ def build(config, info, mean) -> Built:
     d_tx, g_tx = _optimizer(config, "d"), _optimizer(config, "g")
     game = _game(config, info, mean, prior)
     if dynamics := bind("dynamics", config.dynamics)():
-        game = dynamics(game, d_tx)
+        game = _in_all_phases(lambda game: dynamics(game, d_tx), game)
     schedule = bind("schedule", config.schedule)()
     schedule(hparams(config), 0)  # refuses numbers that lack what it changes
 
@@ -126,7 +143,13 @@ def _game(config, info, mean, prior) -> Game:
     game = bind("game", config.game, **given)()
     if given.get("penalty") is not None:
         _refuse_batch_norm(config, game, info)
-    return _scoring_each(game, config.pack)
+    return _in_all_phases(lambda game: _scoring_each(game, config.pack), game)
+
+
+def _in_all_phases(change, game):
+    """`change` of the game, and of the same game in each of its phases."""
+    phases = tuple((first, change(phase)) for first, phase in game.phases)
+    return change(game)._replace(phases=phases)
 
 
 def _network(config, entry, facts, mean):

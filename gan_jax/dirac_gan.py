@@ -56,7 +56,8 @@ def game(loss: Loss, gamma: float = 0.0, theta=1.0, psi=1.0) -> Game:
     def d_loss(params, stats, g, numbers, batch, key):
         slope = jax.grad(lambda x: jnp.sum(score_of(params, x)))(batch["x"])
         penalty = gamma / 2 * jnp.mean(jnp.sum(jnp.square(slope), axis=-1))
-        return loss.d(*scores(params, g.params, batch["x"])) + penalty, (stats, {})
+        value = loss.d(*scores(params, g.params, batch["x"]))
+        return value + penalty, (stats, {"loss": value, "penalty": penalty})
 
     def g_loss(params, stats, d, numbers, batch, key):
         return loss.g(*scores(d.params, params, batch["x"])), (stats, {})

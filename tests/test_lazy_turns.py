@@ -274,9 +274,10 @@ def test_a_run_passes_no_boundary(asked, tmp_path, monkeypatch):
     assert_close(learned(state), asked)
 
 
-def test_a_population_passes_no_boundary(asked):
+@pytest.mark.parametrize("way", [teams.side_by_side, teams.in_turns])
+def test_a_population_passes_no_boundary(asked, way):
     configs = [experiment(seed=seed, steps_per_dispatch=5) for seed in (0, 1)]
-    team = teams.side_by_side(configs, IN_PHASES, DATASET)
+    team = way(configs, IN_PHASES, DATASET)
     assert (team.dispatch.most, team.dispatch.ends) == (5, (0, BOUNDARY))
     states = team.gather([initial_state(config, IN_PHASES) for config in configs])
     for start, stop in ((0, BOUNDARY), (BOUNDARY, STEPS)):

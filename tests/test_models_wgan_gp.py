@@ -12,7 +12,7 @@ from jax import lax
 from gan_jax import layers
 from gan_jax.errors import UsageError
 from gan_jax.layers.residual import Residual
-from gan_jax.models import lucic, wgan_gp, wgan_gp_resnet, wgan_gp_toy
+from gan_jax.models import lucic, unrolled, wgan_gp, wgan_gp_resnet, wgan_gp_toy
 
 KEY = jax.random.key(0)
 MNIST, CIFAR = (28, 28, 1), (32, 32, 3)
@@ -320,3 +320,17 @@ def test_other_shapes_are_refused_in_one_line(module, shape, says):
     with pytest.raises(UsageError, match=says) as error:
         shapes(module, 1, *shape)
     assert "\n" not in str(error.value)
+
+
+def test_kernels_of_unrolled_gan_start_orthogonal():
+    """1.4 times an orthogonal matrix (Metz et al. 2017, the authors' notebook)."""
+    key = jax.random.key(0)
+    G = unrolled.Generator(shape=(2,), widths=(12, 6))
+    params = G.init(key, jnp.zeros((1, 20)))["params"]
+    assert sorted(params) == ["Dense_0", "Dense_1", "Dense_2"]
+    for layer, units in (("Dense_0", 12), ("Dense_1", 6), ("Dense_2", 2)):
+        kernel = np.asarray(params[layer]["kernel"])
+        gram = kernel.T @ kernel
+        np.testing.assert_allclose(gram, 1.96 * np.eye(units), atol=1e-5)
+    scores = unrolled.Discriminator(widths=(4,)).init_with_output(key, jnp.ones((3, 2)))
+    assert scores[0].shape == (3,)

@@ -5,11 +5,11 @@ import itertools
 import jax
 import numpy as np
 import pytest
-from test_lazy_turns import BUILT, DATASET, MESH, experiment
+from test_lazy_turns import BUILT, DATASET, experiment
 from test_main import refused
 
+from gan_jax import build
 from gan_jax.build import initial_state
-from gan_jax.data.feed import make_feed
 from gan_jax.data.order import Order
 from gan_jax.data.stream import Records
 from gan_jax.errors import UsageError
@@ -116,10 +116,10 @@ def test_what_cannot_be_is_refused(gan, tmp_path, flags, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_data_that_stream_come_in_steps_of_one_length():
+def test_data_that_stream_come_in_steps_of_one_length(monkeypatch):
+    """Which is said before anything is made of them."""
     records = Records(lambda rows, names: {}, np.arange(24), {"x": ((1,), np.float32)})
     streamed = DATASET._replace(arrays=records)
-    with pytest.raises(
-        UsageError, match=r"d_steps_long=\(7, 2, 5\): data that are read"
-    ):
-        make_feed(paced(), streamed, MESH)
+    monkeypatch.setattr(build, "load_dataset", lambda config: streamed)
+    with pytest.raises(UsageError, match=r"d_steps_long=\(7, 2, 5\), but data that"):
+        build.load_training_data(paced())

@@ -157,9 +157,7 @@ def ours(x):
 @pytest.mark.parametrize("name", TWINS)
 def test_a_twin_has_our_numbers_of_parameters(name):
     both = pair(name)
-    state = jax.eval_shape(
-        lambda: build.initial_state(both.config, both.built)
-    )
+    state = jax.eval_shape(lambda: build.initial_state(both.config, both.built))
     counts = {
         "d": sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state.d.params)),
         "g": sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state.g.params)),

@@ -190,9 +190,7 @@ def test_a_frozen_member_is_left_as_it_was():
     ]
     dataset = build.load_dataset(configs[0])
     built = build.build(configs[0], dataset.info, dataset.mean)
-    states = [
-        build.initial_state(config, built) for config in configs
-    ]
+    states = [build.initial_state(config, built) for config in configs]
     members = teams.side_by_side(configs, built, dataset)
     state, last = members.gather(states), []
     for step in range(4):

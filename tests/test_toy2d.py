@@ -324,9 +324,7 @@ def test_what_is_painted_is_what_the_players_say():
     real = np.zeros((100, 2), np.float32)
 
     def g_loss(fake):
-        d_real, d_fake = (
-            built.game.score(d, state.g, {"x": x}) for x in (real, fake)
-        )
+        d_real, d_fake = (built.game.score(d, state.g, {"x": x}) for x in (real, fake))
         return float(built.game.loss.g(d_real, d_fake))
 
     step = 1e-3 / np.linalg.norm(downhill, axis=1).max() * downhill

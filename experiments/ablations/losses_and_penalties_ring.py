@@ -1,6 +1,6 @@
 """Losses, penalties and dynamics on a ring of eight Gaussians: who finds all modes?
 
-    python -m gan_jax.sweep --config=experiments/ablations/losses_and_penalties_ring.py
+python -m gan_jax.sweep --config=experiments/ablations/losses_and_penalties_ring.py
 """
 
 from .. import toy2d
@@ -8,17 +8,17 @@ from .. import toy2d
 
 def get_config():
     config = toy2d.get_config()
-    config.steps = 10_000
+    config.steps = 5_000
     config.sample_every = 2_500
     config.validate_every = 1_000
-    config.checkpoint_every = 10_000
+    config.checkpoint_every = 5_000
     config.evaluate_every = 2_500
     config.evaluate_metrics = ("modes",)
     return config
 
 
 def sweep():
-    """What is played. Weights are those of points of unit scale, as in WGAN-GP's toy."""
+    """What is played."""
     r1 = {"penalty.name": "r1", "penalty.gamma": 0.1}
     r1_r2 = {"penalty.name": "r1_r2", "penalty.gamma": 0.1}
     critic = {"loss.name": "wasserstein", "d_steps": 5}

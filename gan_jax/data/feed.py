@@ -9,7 +9,6 @@ import numpy as np
 
 from gan_jax.data.order import Order
 from gan_jax.data.stream import Records, Stream
-from gan_jax.errors import UsageError
 from gan_jax.loop import parallel
 from gan_jax.pace import Pace
 from gan_jax.state import keys_of
@@ -53,11 +52,6 @@ def from_disk(config, records, mesh) -> Feed:
 
     The same as from memory: their order is the same function of seed and step.
     """
-    if not Pace.of(config).steady:
-        raise UsageError(
-            f"config.d_steps_long={config.d_steps_long}: data that are read while it "
-            "trains come the same number of minibatches a step; leave it at ()"
-        )
     stream = Stream(
         records,
         config.seed,

@@ -132,11 +132,6 @@ def _of_game(game, config, built, dataset, mesh, population) -> Dispatch:
 
 def _steps_per_dispatch(config, streams):
     """How many steps one program takes; one, where their data are read meanwhile."""
-    if streams and config.steps_per_dispatch > 1:
-        raise UsageError(
-            f"config.steps_per_dispatch={config.steps_per_dispatch}, but data that are "
-            "read while it trains come step by step; leave it at 0"
-        )
     if streams or config.steps_per_dispatch:
         return config.steps_per_dispatch or 1
     # on CPU a loop inside of a program costs convolutions twenty times their time

@@ -99,7 +99,7 @@ def in_turns(configs, built, dataset) -> Team:
         pairs = zip(states, places, strict=True)
         return [parallel.everywhere(state, place) for state, place in pairs]
 
-    dispatch = Dispatch(run, one.most, programs)
+    dispatch = Dispatch(run, one.most, programs, one.ends)
     where = f"{len(meshes)} of {len(jax.devices())}, each with one member at a time"
 
     def state_of(states, i):
