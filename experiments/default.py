@@ -19,7 +19,7 @@ def get_config():
             pack=1,  # examples that D judges at once, as one (PacGAN)
             d_steps=1,
             g_steps=1,
-            # (100, 25, 500): 100 updates of D in each of the first 25 steps, and in every
+            # (100, 25, 500): 100 updates of D in each of the first 25 steps and every
             # 500th, as in the code of WGAN; (): all steps are alike
             d_steps_long=(),
             # or "simultaneous", as in the code of 2014, or "extragradient"

@@ -65,7 +65,7 @@ def test_every_cell_of_an_ablation_has_the_same_seeds(name):
     seeds = {}
     for cell, config in zip(cells, configs, strict=True):
         seeds.setdefault(str(cell), []).append(config.seed)
-    n = 10 if name == "losses_ring" else 3
+    n = {"losses_ring": 10, "losses_and_penalties_ring": 5}.get(name, 3)
     assert set(map(tuple, seeds.values())) == {tuple(range(n))}
 
 

@@ -92,7 +92,7 @@ def test_a_step_in_a_dispatch_of_its_own_is_the_default_on_a_cpu():
 
 
 def test_options_that_a_compiler_does_not_know_are_left_out(monkeypatch):
-    monkeypatch.setattr(dispatch, "_CPU_OPTIONS", {"xla_cpu_no_such_option": "1"})
+    monkeypatch.setattr(compiler, "_CPU_OPTIONS", {"xla_cpu_no_such_option": "1"})
     compiler._compiler_options.cache_clear()
     try:
         assert compiler._compiler_options() is None

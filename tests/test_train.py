@@ -21,7 +21,7 @@ from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.loop.log import Album, MetricLog
 from gan_jax.state import keys_of
 
-loop = importlib.import_module("gan_jax.train")  # gan_jax.train is its function
+loop = importlib.import_module("gan_jax.loop.train")  # gan_jax.train is its function
 
 
 def leaves(state):

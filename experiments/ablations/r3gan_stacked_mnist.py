@@ -31,3 +31,9 @@ def sweep():
                 "penalty.name": penalty,
                 "penalty.gamma": 1.0,
             }
+
+
+def population():
+    """Three seeds."""
+    for seed in range(3):
+        yield {"seed": seed}

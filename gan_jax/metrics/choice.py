@@ -54,7 +54,7 @@ def drawn(name: str, network: FeatureNetwork | None) -> list[str]:
 
 def suited(config, info, n: int) -> list[str]:
     """The metrics that suit n samples of a run: `info` is that of its `Dataset`."""
-    if tuple(info["classes"]) == TRIPLES:
+    if tuple(info.get("classes", ())) == TRIPLES:
         return ["stacked_modes"]
     if len(info["shape"]) < 3:
         return ["modes"] if info.get("modes") else ["sliced_wasserstein"]
