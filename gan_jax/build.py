@@ -126,7 +126,7 @@ def _game(config, info, mean, prior) -> Game:
             _network(config, "discriminator", facts, mean), config.pack
         ),
         "loss": bind("loss", config.loss),
-        "prior": lambda: lambda key, n: parallel.spread(prior(key, n)),
+        "prior": lambda: _spread(prior),
         "penalty": lambda: _penalty(config),
         "augmentation": bind("augmentation", config.augmentation),
     }
@@ -150,6 +150,11 @@ def _in_all_phases(change, game):
     """`change` of the game, and of the same game in each of its phases."""
     phases = tuple((first, change(phase)) for first, phase in game.phases)
     return change(game)._replace(phases=phases)
+
+
+def _spread(prior):
+    """The prior, with the latents of a minibatch divided among the devices."""
+    return lambda key, n: parallel.spread(prior(key, n))
 
 
 def _network(config, entry, facts, mean):

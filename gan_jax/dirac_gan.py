@@ -54,9 +54,11 @@ def game(loss: Loss, gamma: float = 0.0, theta=1.0, psi=1.0) -> Game:
         return score_of(d_params, x), score_of(d_params, fake)
 
     def d_loss(params, stats, g, numbers, batch, key):
+        value = loss.d(*scores(params, g.params, batch["x"]))
+        if not gamma:
+            return value, (stats, {})
         slope = jax.grad(lambda x: jnp.sum(score_of(params, x)))(batch["x"])
         penalty = gamma / 2 * jnp.mean(jnp.sum(jnp.square(slope), axis=-1))
-        value = loss.d(*scores(params, g.params, batch["x"]))
         return value + penalty, (stats, {"loss": value, "penalty": penalty})
 
     def g_loss(params, stats, d, numbers, batch, key):

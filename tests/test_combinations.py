@@ -128,4 +128,4 @@ def test_losses_and_penalties_differ_in_what_they_say():
     assert len(np.unique(metrics["d_loss"][free, 0].round(6))) == len(LOSSES) - 2
     first = grid[0] == 0
     distinct = np.unique(metrics["d_penalty"][first, 0].round(6))
-    assert len(distinct) >= len(PENALTIES) - 1
+    assert len(distinct) >= len(PENALTIES) - 2  # two are zero where slopes are small

@@ -37,6 +37,7 @@ def leaves(state):
     return {jax.tree_util.keystr(path): plain(leaf) for path, leaf in paths}
 
 
+@pytest.mark.usefixtures("optimized")  # as it was compiled
 def test_it_goes_on(older, tmp_path):
     """To the same bits, where bits are those of then: where three steps taken anew end
     at its checkpoint. Other versions of jax, and other processors, round otherwise.
