@@ -148,10 +148,17 @@ def test_outputs_and_gradients_are_nearly_those_of_float32(name):
         game, _, init = setting(name, *changes)
         state, x = init(), batch(name, 0)["x"][0]
         z = game.latents(jax.random.key(0), {"x": x})
-        return judged(game.generate, state.g, z), judged(game.score, state.d, x)
 
-    def judged(function, player, x):
-        out, pull = jax.vjp(lambda p: function(p, player.stats, x), player.params)
+        def made(params):
+            return game.generate(params, state.g.stats, z)[0]
+
+        def scored(params):
+            return game.score(state.d.replace(params=params), state.g, {"x": x})
+
+        return judged(made, state.g.params), judged(scored, state.d.params)
+
+    def judged(function, params):
+        out, pull = jax.vjp(function, params)
         return out, pull(jax.random.normal(jax.random.key(1), out.shape))
 
     exact, lower = jax.jit(outcome)(), jax.jit(lambda: outcome(BFLOAT16))()
