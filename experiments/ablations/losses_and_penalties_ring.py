@@ -1,6 +1,25 @@
 """Losses, penalties and dynamics on a ring of eight Gaussians: who finds all modes?
 
-python -m gan_jax.sweep --config=experiments/ablations/losses_and_penalties_ring.py
+    python -m gan_jax.sweep --config=experiments/ablations/losses_and_penalties_ring.py
+
+Networks, learning rates and data are those of toy2d.py, the same for all, and so are
+5,000 steps, few enough to tell who is slow. A critic takes five updates a step. Judged
+are 2,500 samples: modes with one within three standard deviations, the share of such
+samples, and the reverse KL of their histogram; a G that drew from the data would have
+8, 98.9 % and 0.0014. Mean and standard error of five seeds:
+
+    objective               modes         high quality, %   reverse KL
+    saturating              7.6 +- 0.2    53 +- 10          0.23 +- 0.06
+    non-saturating          8.0 +- 0.0    62 +- 9           0.08 +- 0.03
+    least squares           7.8 +- 0.2    55 +- 5           0.20 +- 0.10
+    hinge                   8.0 +- 0.0    53 +- 11          0.17 +- 0.07
+    WGAN, clipped at 0.1    5.2 +- 0.7     1 +- 0           0.67 +- 0.11
+    non-saturating and R1   8.0 +- 0.0    37 +- 10          0.19 +- 0.06
+
+The other five are not run yet. At one learning rate and one weight this says which
+objective the setting suits, not which is best: a clipped critic knows straight lines
+alone, and its samples stay on the way; R1 at 0.1 flattens D, which sharpens its modes
+later. A minute and a half of a CPU core for the five seeds of a loss alone.
 """
 
 from .. import toy2d
