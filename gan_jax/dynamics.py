@@ -71,7 +71,6 @@ def consensus(*, gamma: NotNegative = 10.0):
 
     def of(game: Game, d_tx) -> Game:
         def energy(d: Player, g: Player, numbers, batch, key):
-            # one pass gives each player's gradient, at the other held still
             of_d = jax.grad(
                 lambda p: game.d_loss(p, d.stats, g, numbers, batch, key)[0]
             )

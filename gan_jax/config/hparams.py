@@ -42,9 +42,10 @@ def entry_numbers(config, entry: str) -> dict[str, float]:
     is no integer. Flags, names, counts and whatever has several values shape the
     program.
     """
-    spec, kinds = config[entry], keyword_kinds(entry, config[entry].name)
+    spec = config[entry]
     if resolve.ENTRIES[entry].module is optax:
         return _optax_numbers(entry, spec)
+    kinds = keyword_kinds(entry, spec.name)
     return {
         key: float(value)
         for key, value in resolve.arguments(spec).items()
