@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_jax.config.hparams import hparams, structure_of
-from gan_jax.config.resolve import FACTS, PARTS, arguments, bind, resolve
-from gan_jax.data.dataset import Dataset, Options, make_dataset
+from gan_jax.config.hparams import default_numbers, hparams, structure_of
+from gan_jax.config.resolve import FACTS, PARTS, arguments, bind, keywords, resolve
+from gan_jax.data.dataset import Dataset, Options, beside, make_dataset
 from gan_jax.data.scaling import Scaling
 from gan_jax.data.source import overlap
 from gan_jax.data.stream import Records
@@ -44,20 +44,29 @@ class Built(NamedTuple):
 
 
 def load_dataset(config) -> Dataset:
-    """The data of an experiment, read and made ready."""
-    of_source = arguments(config.data)
+    """The data of an experiment, read and made ready, with those beside them."""
+    dataset = _load(config, "data")
+    if "other" not in config:
+        return dataset
+    return beside(dataset, _load(config, "other", dataset.info["fitted"]))
+
+
+def _load(config, entry, fitted=None) -> Dataset:
+    """The data of an entry; `fitted`: what the scaling is, if not fitted to them."""
+    spec = config[entry]
+    of_source = arguments(spec)
     own = {key: of_source.pop(key) for key in Options._fields if key in of_source}
-    load = functools.partial(resolve("data", config.data.name), **of_source)
+    load = functools.partial(resolve(entry, spec.name), **of_source)
     options, scale = Options(**own), bind("scaling", config.scaling)()
     split, held_out = of_source.get("split", "train"), options.validation_split
     if held_out and overlap(split, held_out):
         raise UsageError(
-            f"config.data.validation_split={held_out} shares examples with "
-            f"config.data.split={split}; give ranges apart, such as train[:1000] and "
-            "train[1000:]"
+            f"config.{entry}.validation_split={held_out} shares examples with "
+            f"config.{entry}.split={split}; give ranges apart, such as train[:1000] "
+            "and train[1000:]"
         )
     validation = load(split=held_out) if held_out else None
-    return make_dataset(load(), scale, options, validation)
+    return make_dataset(load(), scale, options, validation, fitted)
 
 
 def load_training_data(config) -> Dataset:
@@ -65,11 +74,12 @@ def load_training_data(config) -> Dataset:
     dataset = load_dataset(config)
     if isinstance(dataset.arrays, Records):
         _refuse_for_streams(config)
-    if config.batch_size > dataset.size:
-        raise UsageError(
-            f"config.batch_size={config.batch_size} is larger than the data: "
-            f"{dataset.size:,} examples"
-        )
+    for size, entry in zip(dataset.sizes, ("data", "other"), strict=False):
+        if config.batch_size > size:
+            raise UsageError(
+                f"config.batch_size={config.batch_size} is larger than the data of "
+                f"config.{entry}: {size:,} examples"
+            )
     if dataset.validation and len(dataset.validation["x"]) < config.pack:
         raise UsageError(
             f"config.pack={config.pack} is larger than the held-out data: "
@@ -101,13 +111,17 @@ def build(config, info, mean) -> Built:
     prior = bind("prior", config.prior)()
     d_tx, g_tx = _optimizer(config, "d"), _optimizer(config, "g")
     game = _game(config, info, mean, prior)
+    _refuse_missing(config, game, info)
     if dynamics := bind("dynamics", config.dynamics)():
         game = _in_all_phases(lambda game: dynamics(game, d_tx), game)
     schedule = bind("schedule", config.schedule)()
     schedule(hparams(config), 0)  # refuses numbers that lack what it changes
 
+    of_game = default_numbers("game", config.game.name)
+
     def at_step(numbers, step):
-        return schedule(numbers, step) | {"step": step}
+        numbers = schedule(numbers, step)
+        return numbers | {"step": step, "game": of_game | numbers.get("game", {})}
 
     scaling = bind("scaling", config.scaling)()
     return Built(game, d_tx, g_tx, at_step, prior, scaling, info)
@@ -115,35 +129,74 @@ def build(config, info, mean) -> Built:
 
 def _game(config, info, mean, prior) -> Game:
     """The game of the config, with the parts that its parameters ask for."""
+    name = config.game.name
+    wanted = inspect.signature(resolve("game", name)).parameters
+    of_other = info.get("other", {}).get("classes", ())
     facts = {
         "shape": tuple(info["shape"]),
-        "classes": len(info["classes"]),
+        "classes": len(info["classes"]) or len(of_other),
         "latent_dim": prior.dim,
     }
+    for fact in set(FACTS) - set(facts):
+        if fact in wanted:
+            facts[fact] = config.game.get(fact, wanted[fact].default)
     makers = {
         "G": lambda: _network(config, "generator", facts, mean),
         "D": lambda: packed(
             _network(config, "discriminator", facts, mean), config.pack
         ),
+        "E": lambda: _network(config, "encoder", facts, mean),
         "loss": bind("loss", config.loss),
         "prior": lambda: _spread(prior),
         "penalty": lambda: _penalty(config),
         "augmentation": bind("augmentation", config.augmentation),
     }
-    name = config.game.name
-    wanted = inspect.signature(resolve("game", name)).parameters
     for entry in ("penalty", "augmentation"):
         if entry not in wanted and config[entry].name != "none":
             raise UsageError(
                 f"game {name} takes no {entry}; config.{entry}.name="
                 f"{config[entry].name} has to be none"
             )
+    if ("E" in wanted) != ("encoder" in config):
+        raise UsageError(
+            f"game {name} needs --config.encoder.name="
+            if "E" in wanted
+            else f"game {name} takes no encoder; leave config.encoder out"
+        )
     given = {part: makers[part]() for part in PARTS if part in wanted}
-    given |= {fact: facts[fact] for fact in FACTS if fact in wanted}
+    own = keywords("game", resolve("game", name))
+    given |= {fact: facts[fact] for fact in facts if fact in wanted and fact not in own}
     game = bind("game", config.game, **given)()
     if given.get("penalty") is not None:
         _refuse_batch_norm(config, game, info)
     return _in_all_phases(lambda game: _scoring_each(game, config.pack), game)
+
+
+def _refuse_missing(config, game, info):
+    """Raises UsageError where the data are not what the game is played on."""
+    name, other = config.game.name, info.get("other")
+    if "y" in game.given and not info["classes"]:
+        raise UsageError(
+            f"game {name} is played with labels, but data {config.data.name} have none"
+            + ("; set data.labels=true" if "labels" in config.data else "")
+        )
+    if (other is not None) != ("other" in game.given):
+        raise UsageError(
+            f"game {name} takes no second set; leave config.other out"
+            if other is not None
+            else f"game {name} needs a second set of data: --config.other.name="
+        )
+    if "other.y" in game.given:
+        if not other["classes"]:
+            raise UsageError(
+                f"game {name} needs labels in config.other, but data "
+                f"{config.other.name} have none"
+            )
+        if info["classes"] and info["classes"] != other["classes"]:
+            raise UsageError(
+                f"config.other has the classes {', '.join(other['classes'])}, "
+                f"config.data {', '.join(info['classes'])}; both have to be the same"
+            )
 
 
 def _in_all_phases(change, game):
@@ -234,4 +287,8 @@ def initial_state(config, built: Built) -> TrainState:
 def blank(info, n) -> dict[str, jax.Array]:
     """A minibatch of n examples as these data have them, all zeros."""
     batch = {"x": jnp.zeros((n, *info["shape"]))}
-    return batch | ({"y": jnp.zeros(n, jnp.int32)} if info["classes"] else {})
+    if info["classes"]:
+        batch["y"] = jnp.zeros(n, jnp.int32)
+    if "other" in info:
+        batch["other"] = blank(info["other"], n)
+    return batch

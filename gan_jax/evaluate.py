@@ -15,18 +15,16 @@ from absl import flags
 from tqdm import tqdm
 
 from gan_jax import cli, pictures
-from gan_jax.build import load_dataset
-from gan_jax.config.files import from_json, to_json
-from gan_jax.data.source import overlap, parse_split
 from gan_jax.errors import UsageError
 from gan_jax.loop.log import say
 from gan_jax.loop.process import prepare_process
 from gan_jax.loop.workdir import read_record
 from gan_jax.metrics import choice, features, judge
-from gan_jax.metrics.case import Case, Real
+from gan_jax.metrics.case import Case, Learned, labelled
 from gan_jax.metrics.modes import known_modes
 from gan_jax.metrics.protocol import FILE, append, read, table
-from gan_jax.run import BATCH_NORM, Run, load, parse_step
+from gan_jax.metrics.real import held_out, real_examples
+from gan_jax.run import BATCH_NORM, load, parse_step
 
 
 def main(arguments: list[str]) -> None:
@@ -77,6 +75,13 @@ def _flags():
     )
     flags.DEFINE_integer("seed", 0, "of the latents", 0, 2**32 - 1, **define)
     flags.DEFINE_string(
+        "label",
+        None,
+        "of samples, where G is told labels: data, as often as there; uniform; or a "
+        "class by name or number; as in the data if not given",
+        **define,
+    )
+    flags.DEFINE_string(
         "step", None, "the checkpoint's, or best; the newest if not given", **define
     )
     flags.DEFINE_string(
@@ -125,12 +130,12 @@ def _evaluate(values):
     run = load(workdir, parse_step(values.step))
     run = run.sampled_by(values.batch_norm, values.ema)
     n = values.samples or choice.sample_size(run.config, run.info)
-    names = values.metrics or choice.suited(run.config, run.info, n)
-    judge.require_metrics(names)
+    judge.require_metrics(values.metrics or ())
     if not os.access(workdir, os.W_OK):
         raise UsageError(f"{workdir} cannot be written")
     network = _network(run, values.features, values.weights, values.checksum)
     case, about = _case(run, values, n, network)
+    names = values.metrics or _suited(run, values, n, case)
     found, refused = [], []
     for name in tqdm(names, disable=None):
         try:
@@ -149,6 +154,20 @@ def _evaluate(values):
         raise UsageError("; ".join(refused))
 
 
+def _suited(run, values, n, case):
+    """The metrics that suit a run, but for those whose held-out data nobody named."""
+
+    @functools.cache
+    def available():
+        try:
+            return values.held_out is not None or case.held_out.y is not None
+        except UsageError:
+            return False
+
+    names = choice.suited(run.config, run.info, n, run.game)
+    return [x for x in names if x not in choice.OF_HELD_OUT or available()]
+
+
 def _network(run, name, weights, checksum):
     shape = tuple(run.info["shape"])
     if len(shape) != 3:
@@ -165,75 +184,49 @@ def _case(run, values, n, network):
     """What is judged, against the run's real data, and what measurements say of it."""
     kept = run.config.data.get("validation_split")
     if values.real:
-        samples, about, held_out = _real(run, values, n)
+        samples, asked, about, unseen = _real(run, values, n)
     else:
-        samples = run.sample(n, values.seed)
-        about = judge.about(run, read_record(run.workdir)["experiment"])
-        held_out = functools.partial(_held_out, run, values.held_out)
+        asked = run.labels(n, values.seed, values.label)
+        samples = run.sample(n, values.seed, values.label)
+        experiment = read_record(run.workdir)["experiment"]
+        about = judge.about(run, experiment, values.label)
+        unseen = functools.partial(held_out, run, values.held_out)
     validation = values.validation or kept
     case = Case(
         samples=samples,
         network=network,
         reference=real_examples(run, values.reference),
-        held_out=held_out,
+        held_out=unseen,
         validation=functools.partial(real_examples, run, validation)
         if validation
         else None,
         modes=known_modes(run.info),
         seed=values.seed,
+        asked=asked,
+        learned=Learned.of(run),
     )
     return case, about
 
 
 def _real(run, values, n):
     """Real examples in place of samples; with these, none are held out."""
+    if values.label is not None:
+        raise UsageError(f"--label={values.label}: --real takes the data's own labels")
     split = values.held_out  # may be one of training: what is printed names it
-    real = real_examples(run, split) if split else _held_out(run)
+    real = real_examples(run, split) if split else held_out(run)
     if len(real.x) < n:
         raise UsageError(
             f"--samples={n}: there are {len(real.x):,} held-out examples; fewer, or "
             "another --held_out"
         )
-    order = np.random.default_rng(values.seed).permutation(len(real.x))
+    rows = np.random.default_rng(values.seed).permutation(len(real.x))[:n]
+    labels = None if real.y is None else labelled(real)[rows]
 
-    def held_out():
+    def unseen():
         raise UsageError("--real judges the held-out data themselves")
 
-    return real.x[order[:n]], {"model": f"real {real.name}", "run": real.name}, held_out
-
-
-def _held_out(run, split=None) -> Real:
-    """Examples that a run was not trained on: of `split`, or of those that there are.
-
-    Raises UsageError for a split that it was trained on.
-    """
-    used = run.config.data.get("split", "train")
-    kept = run.config.data.get("validation_split")
-    asked = split or "test"
-    try:
-        if overlap(asked, used):
-            raise UsageError(
-                f"{asked} shares examples with config.data.split={used}, what the run "
-                "was trained on"
-            )
-        return real_examples(run, asked)
-    except UsageError as error:
-        if kept and not split:
-            return real_examples(run, kept)
-        said = f"held-out data: {error}; --held_out names another split"
-        raise UsageError(said) from None
-
-
-def real_examples(run: Run, split: str | None = None) -> Real:
-    """The examples of a run's data, of another split than its own if one is given."""
-    values = to_json(run.config)
-    values["data"].pop("validation_split", None)
-    if split is not None:
-        parse_split(split)
-        values["data"]["split"] = split
-    dataset = load_dataset(from_json(values))
-    used = values["data"].get("split", "train")
-    return Real.of(run.config, run.built.scaling, used, run.info, dataset.arrays)
+    about = {"model": f"real {real.name}", "run": real.name}
+    return real.x[rows], labels, about, unseen
 
 
 if __name__ == "__main__":

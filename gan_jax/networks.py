@@ -4,6 +4,7 @@ The one place that knows how flax spells dropout keys and batch-norm modes, and 
 numbers a network computes.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -37,7 +38,10 @@ def network(module: nn.Module, dtype="float32", precision="high") -> Network:
     precision: of float32 products, as in `jax.default_matmul_precision`
     """
 
+    taken = _inputs_of(module)
+
     def init(key, *inputs):
+        _require(module, taken, len(inputs))
         stats = dict(module.init(key, *inputs, train=False))
         return stats.pop("params"), stats
 
@@ -53,6 +57,28 @@ def network(module: nn.Module, dtype="float32", precision="high") -> Network:
         return _cast(output, jnp.float32), dict(moved) if train else stats
 
     return Network(init, apply)
+
+
+def _inputs_of(module):
+    """The inputs that a module takes, and how many of them it has to be given."""
+    positional = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = inspect.signature(type(module).__call__).parameters.values()
+    inputs = [p for p in parameters if p.kind is positional and p.name != "self"]
+    needed = [p.name for p in inputs if p.default is inspect.Parameter.empty]
+    return [p.name for p in inputs], len(needed)
+
+
+def _require(module, taken, given):
+    """Raises UsageError for a network that this game gives too much, or too little."""
+    names, needed = taken
+    if not needed <= given <= len(names):
+        kind = type(module)
+        of = f"{kind.__name__.lower()} {kind.__module__.rpartition('.')[2]}"
+        few = "" if needed == len(names) else f", or only the first {needed} of them"
+        raise UsageError(
+            f"{of} takes {' and '.join(names)}{few}, but this game gives it {given} "
+            f"input{'s' * (given != 1)}"
+        )
 
 
 def packed(D: Network, m: int) -> Network:

@@ -12,11 +12,12 @@ from gan_jax.batch_norm import recalibrated
 from gan_jax.build import Built, build, initial_state
 from gan_jax.config.files import from_json
 from gan_jax.errors import UsageError, nearest
-from gan_jax.games import Game, draw_latents
+from gan_jax.games import Game
 from gan_jax.loop import checkpoint
 from gan_jax.loop.log import read_metrics
 from gan_jax.loop.workdir import read_record
 from gan_jax.networks import has_batch_norm
+from gan_jax.sampling import chosen_way, latents_for
 from gan_jax.state import TrainState
 
 _CHUNK = 256  # images that a network sees at a time
@@ -60,7 +61,9 @@ class Run:
         state = self.state if ema else self.state.replace(g_ema=None)
         if batch_norm == "recalibrated":
             params, stats = state.sampler
-            stats = recalibrated(self.game, params, stats, self.config.batch_size)
+            latents = functools.partial(latents_for, self.built)
+            of_run = self.game, params, stats, self.config.batch_size
+            stats = recalibrated(*of_run, latents=latents)
             state = state.replace(g_ema=(params, stats))
         return dataclasses.replace(self, state=state, batch_norm=batch_norm, ema=ema)
 
@@ -74,33 +77,52 @@ class Run:
         """Of the data: shape, size, classes, what was fitted to them, modes."""
         return self.built.info
 
-    def latents(self, n: int, seed: int = 0) -> jax.Array:
-        """n draws from the prior, [n, dim]."""
-        return draw_latents(self.game, jax.random.key(seed), n)
+    def latents(self, n: int, seed: int = 0, label: str | None = None):
+        """n draws from the prior, [n, dim]; where a game has more, a dict of arrays.
+
+        label: of a game with labels: "data", each class as often as in the data, which
+               is usual; "uniform"; or a class, by its name or its number
+        """
+        return latents_for(self.built, jax.random.key(seed), n, label)
 
     def generate(self, z) -> np.ndarray:
         """What G makes of latents [n, dim]: uint8 images [n, h, w, c], or vectors.
 
+        z: an array, or a dict of arrays as `latents` gives it. Labels y may be weights
+           [n, classes] as well, whose rows sum to 1: something between classes
+
         Raises UsageError where that is not finite.
         """
-        z = np.asarray(z, np.float32)
+        z = jax.tree.map(_plain, z)
         generate = functools.partial(self._generate, *self.state.sampler)
         if self.batch_norm == "batch":
             # the last minibatch is filled up with the first latents, if need be
-            n = self.config.batch_size
-            rows = np.arange(-(-len(z) // n) * n).reshape(-1, n) % len(z)
-            made = np.concatenate([generate(z[row]) for row in rows])[: len(z)]
+            n, size = self.config.batch_size, len(jax.tree.leaves(z)[0])
+            rows = np.arange(-(-size // n) * n).reshape(-1, n) % size
+            parts = [jax.tree.map(lambda x, row=row: x[row], z) for row in rows]
+            made = np.concatenate([generate(part) for part in parts])[:size]
         else:
             made = _in_chunks(generate, z)
         if not np.isfinite(made).all():
             raise UsageError(f"the samples of {self.workdir} are not finite")
         return self.built.scaling.invert(made, self.info["fitted"])
 
-    def sample(self, n: int, seed: int = 0) -> np.ndarray:
-        """n samples: uint8 images [n, h, w, c], or vectors [n, d] as stored."""
-        return self.generate(self.latents(n, seed))
+    def sample(self, n: int, seed: int = 0, label: str | None = None) -> np.ndarray:
+        """n samples: uint8 images [n, h, w, c], or vectors [n, d] as stored.
 
-    def discriminate(self, images, probability: bool = False) -> np.ndarray:
+        label: as in `latents`
+        """
+        return self.generate(self.latents(n, seed, label))
+
+    def labels(self, n: int, seed: int = 0, label: str | None = None):
+        """What `sample`, given the same, asks for: int32 [n]; None without labels."""
+        if chosen_way(self.built, label) is None:
+            return None
+        return np.asarray(self.latents(n, seed, label)["y"])
+
+    def discriminate(
+        self, images, probability: bool = False, labels=None
+    ) -> np.ndarray:
         """D's scores of uint8 images [n, h, w, c] (or vectors [n, d]); high means real.
 
         A D with batch norm judges the images that come together, up to 256, by their
@@ -108,12 +130,86 @@ class Run:
 
         probability: the sigmoid of the scores; refused (UsageError) for a loss whose
                      scores are not the logits of a probability
+        labels:      [n], of a game that is played with them
         """
         if probability and not self.game.loss.logits:
             raise UsageError(
                 f"the scores of loss {self.config.loss.name} are no logits: "
                 "there is no probability to be had of them"
             )
+        batch = {"x": self._scaled(images)}
+        if "y" in self.game.given:
+            if labels is None or np.shape(labels) != (len(batch["x"]),):
+                raise UsageError(
+                    f"game {self.config.game.name} is played with labels: give one for "
+                    "each image, by its number"
+                )
+            batch["y"] = np.asarray(labels, np.int32)
+        score = functools.partial(self._score, self.state.d, self.state.g)
+        scores = _in_chunks(score, batch)
+        return np.asarray(self.game.loss.output(scores)) if probability else scores
+
+    def classify(self, images) -> np.ndarray:
+        """How likely each class is to D, float32 [n, classes], of uint8 images.
+
+        Raises UsageError for a game whose D does not learn classes.
+        """
+        return self._likely("classify", "tells no classes", images)
+
+    def cluster(self, images) -> np.ndarray:
+        """How likely each category, without names, is to D, float32 [n, categories].
+
+        Raises UsageError for a game without such codes.
+        """
+        return self._likely("cluster", "has no categories", images)
+
+    def _likely(self, name, lacks, images):
+        logits = self._by_player(name, lacks, self.state.d, images)
+        return np.asarray(jax.nn.softmax(logits))
+
+    def encode(self, images) -> np.ndarray:
+        """The latents of uint8 images, [n, dim]; UsageError without an encoder."""
+        return self._by_player("encode", "has no encoder", self.state.g, images)
+
+    def features(self, images) -> np.ndarray:
+        """What the encoder sees in uint8 images before it says z, [n, d]."""
+        return self._by_player("features", "has no encoder", self.state.g, images)
+
+    def reconstruct(self, images) -> np.ndarray:
+        """What G makes of the latents that the encoder finds, uint8 as the images."""
+        return self.generate(self.encode(images))
+
+    def convergence(self, images, seed: int = 0) -> float:
+        """The game's own measure of convergence on uint8 images; less is better.
+
+        The mean over minibatches of them, each with latents that `seed` draws.
+        """
+        if self.game.measure is None:
+            raise UsageError(f"game {self.config.game.name} has no such measure")
+        x, n = self._scaled(images), min(len(images), self.config.batch_size)
+        numbers = self.built.schedule(self.state.hparams, self.state.step)
+        measure = jax.jit(self.game.measure)
+        found = [
+            measure(
+                self.state.d,
+                self.state.g,
+                numbers,
+                {"x": x[i * n : (i + 1) * n]},
+                jax.random.fold_in(jax.random.key(seed), i),
+            )
+            for i in range(len(x) // n)
+        ]
+        return float(np.mean(found))
+
+    def metrics(self) -> dict[str, np.ndarray]:
+        """What was logged, a column a metric: "step", "d_loss", ...
+
+        NaN where a metric was not logged at a step.
+        """
+        return read_metrics(self.workdir)
+
+    def _scaled(self, images):
+        """Images or vectors as stored, as the networks see them."""
         images, shape = np.asarray(images), tuple(self.info["shape"])
         if images.shape[1:] != shape:
             expected = ", ".join(map(str, shape))
@@ -122,18 +218,21 @@ class Run:
             )
         if len(shape) == 3 and images.dtype != np.uint8:
             raise UsageError(f"images of type {images.dtype}; expected uint8")
-        x = self.built.scaling.apply(images, self.info["fitted"])
-        scores = _in_chunks(
-            functools.partial(self._score, self.state.d, self.state.g), x
-        )
-        return np.asarray(self.game.loss.output(scores)) if probability else scores
+        return self.built.scaling.apply(images, self.info["fitted"])
 
-    def metrics(self) -> dict[str, np.ndarray]:
-        """What was logged, a column a metric: "step", "d_loss", ...
+    def _by_player(self, name, lacks, player, images):
+        """What a function of the game says of a player and of images."""
+        function = getattr(self.game, name)
+        if function is None:
+            raise UsageError(f"{name}: game {self.config.game.name} {lacks}")
+        if name not in self._compiled:
+            self._compiled[name] = jax.jit(function)
+        compiled = functools.partial(self._compiled[name], player)
+        return _in_chunks(compiled, self._scaled(images))
 
-        NaN where a metric was not logged at a step.
-        """
-        return read_metrics(self.workdir)
+    @functools.cached_property
+    def _compiled(self):
+        return {}
 
     @functools.cached_property
     def _generate(self):
@@ -144,12 +243,20 @@ class Run:
 
     @functools.cached_property
     def _score(self):
-        return jax.jit(lambda d, g, x: self.game.score(d, g, {"x": x}))
+        return jax.jit(self.game.score)
+
+
+def _plain(leaf):
+    """An array on the host: whole numbers as int32, others as float32."""
+    leaf = np.asarray(leaf)
+    return leaf.astype(np.int32 if leaf.dtype.kind in "iu" else np.float32)
 
 
 def _in_chunks(function, x) -> np.ndarray:
     """function(x), a few hundred rows of x at a time, so that memory is bounded."""
-    chunks = np.array_split(x, max(1, -(-len(x) // _CHUNK)))
+    size = len(jax.tree.leaves(x)[0])
+    rows = np.array_split(np.arange(size), max(1, -(-size // _CHUNK)))
+    chunks = [jax.tree.map(lambda leaf, row=row: leaf[row], x) for row in rows]
     return np.concatenate([np.asarray(function(chunk)) for chunk in chunks])
 
 

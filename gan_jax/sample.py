@@ -2,17 +2,19 @@
 
 A picture (.png, .jpg, ...) shows the samples as a grid, arrays (.npz) hold them as x,
 uint8 [n, h, w, c], with their latents z; --interpolate writes a walk through the latent
-space as an animation (.gif or .webp).
+space as an animation (.gif or .webp). Where a run has labels, --label says of which
+class samples are to be, or all: a row of each.
 """
 
 import math
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 from absl import flags
 
-from gan_jax import cli, latents, pictures
+from gan_jax import cli, latents, pictures, sampling
 from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.log import say
 from gan_jax.run import Run, load, parse_step
@@ -33,6 +35,13 @@ def main(arguments: list[str]) -> None:
     flags.DEFINE_string(
         "step", None, "the checkpoint's, or best; the newest if not given", **define
     )
+    flags.DEFINE_string(
+        "label",
+        None,
+        "of a run with labels: a class, by its name or its number; all, a row of each; "
+        "uniform; or data, each as often as in the data, if not given",
+        **define,
+    )
     flags.DEFINE_bool(
         "interpolate", False, "an animated walk through the latent space", **define
     )
@@ -45,15 +54,34 @@ def main(arguments: list[str]) -> None:
     run = load(Path(values.workdir).expanduser(), parse_step(values.step))
     try:
         if values.interpolate:
-            _write_walk(run, out, values.num, values.seed)
+            _write_walk(run, out, values.num, values.seed, values.label)
         elif out.suffix == ".npz":
-            z = np.asarray(run.latents(values.num, values.seed))
-            np.savez(out, x=run.generate(z), z=z)
+            z, _ = _latents(run, values.num, values.seed, values.label)
+            z = jax.tree.map(np.asarray, z)
+            np.savez(out, x=run.generate(z), **(z if isinstance(z, dict) else {"z": z}))
         else:
-            pictures.write_image(out, _picture(run.sample(values.num, values.seed)))
+            z, rows = _latents(run, values.num, values.seed, values.label)
+            pictures.write_image(out, _picture(run.generate(z), rows=rows))
     except OSError as error:
         raise UsageError(f"--out={out} cannot be written: {error}") from None
     say(f"wrote {out}: {values.num} samples of {values.workdir}, step {run.state.step}")
+
+
+def _latents(run, num, seed, label):
+    """The latents that the flags ask for, and rows of a picture if it has to have so
+    many.
+    """
+    if label != "all":
+        return run.latents(num, seed, label), None
+    sampling.chosen_way(run.built, "uniform")  # refuses a run without labels
+    rows = len(run.info["classes"])
+    if num % rows:
+        raise UsageError(
+            f"--num={num}: with --label=all it has to be a multiple of the {rows} "
+            "classes"
+        )
+    key = jax.random.key(seed)
+    return sampling.latents_in_rows(run.built, key, rows, num // rows), rows
 
 
 def _check(out, interpolate):
@@ -65,19 +93,35 @@ def _check(out, interpolate):
         raise UsageError(f"--out={out}: there is no folder {out.absolute().parent}")
 
 
-def _picture(samples, path=None):
+def _picture(samples, path=None, rows=None):
     if samples.ndim == 2:
         return pictures.scatter(samples, path, "path")
-    columns = math.ceil(math.sqrt(len(samples)))
+    columns = len(samples) // rows if rows else math.ceil(math.sqrt(len(samples)))
     return pictures.grid(samples, math.ceil(len(samples) / columns), columns)
 
 
-def _write_walk(run: Run, out, num, seed):
-    z = np.asarray(run.latents(_STATIONS * num, seed)).reshape(_STATIONS, num, -1)
+def _write_walk(run: Run, out, num, seed, label):
+    still, rows = _latents(run, num, seed, label)
+    moving = run.latents(_STATIONS * num, seed, None if label == "all" else label)
     line = latents.lerp if run.built.prior.straight else latents.slerp
-    frames = [run.generate(z_) for z_ in latents.walk(z, _FRAMES, line)]
-    path = np.concatenate(frames)
-    pictures.write_animation(out, [_picture(x, path) for x in frames], rest=False)
+
+    def path(moving, still, line):
+        if np.issubdtype(moving.dtype, np.integer):  # no way leads between labels
+            return np.broadcast_to(still, (_STATIONS * _FRAMES, *still.shape))
+        return latents.walk(moving.reshape(_STATIONS, num, -1), _FRAMES, line)
+
+    if isinstance(moving, dict):
+        ways = {name: line if name == "z" else latents.lerp for name in moving}
+        z = jax.tree.map(path, jax.device_get(moving), jax.device_get(still), ways)
+    else:
+        z = path(np.asarray(moving), np.asarray(still), line)
+    frames = [
+        run.generate(jax.tree.map(lambda leaf, i=i: leaf[i], z))
+        for i in range(_STATIONS * _FRAMES)
+    ]
+    seen = np.concatenate(frames)
+    shown = [_picture(x, seen, rows) for x in frames]
+    pictures.write_animation(out, shown, rest=False)
 
 
 if __name__ == "__main__":

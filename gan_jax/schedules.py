@@ -85,6 +85,22 @@ def linear(*, steps: Count, start: CountOrZero = 0):
     return schedule
 
 
+def exponential(*, steps: Count, start: CountOrZero = 0, final: Positive = 0.01):
+    """Both learning rates fall by equal factors, to `final` times what they are, in
+    `steps` steps from step `start` on, and go on to fall.
+
+    That of BiGAN: as many epochs at a constant rate as on the way to a hundredth of it.
+    """
+    rates = "d_optimizer.learning_rate", "g_optimizer.learning_rate"
+
+    def schedule(hparams, step):
+        share = (jnp.asarray(step, jnp.float32) - start) / jnp.float32(steps)
+        factor = jnp.float32(final) ** jnp.maximum(share, 0.0)
+        return _change("exponential", hparams, rates, lambda field, rate: rate * factor)
+
+    return schedule
+
+
 def burn_in(*, steps: Count, numbers: tuple[str, ...], initial: tuple[float, ...]):
     """Numbers go from `initial` values to those of the config by half a cosine.
 

@@ -80,3 +80,14 @@ def init_state(game, d_tx, g_tx, hparams, key, batch, ema=False) -> TrainState:
         g_ema=jax.tree.map(jnp.copy, (g_params, g_stats)) if ema else None,
         hparams=hparams,
     )
+
+
+def averaged(old, new, decay):
+    """The average `old` with `new` in it; what is no number to be averaged is new."""
+    weight = 1 - decay
+
+    def leaf(old, new):
+        is_float = jnp.issubdtype(new.dtype, jnp.floating)
+        return weight * new + (1 - weight) * old if is_float else new
+
+    return jax.tree.map(leaf, old, new)

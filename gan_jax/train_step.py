@@ -10,11 +10,10 @@ players want is in `games`.
 """
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from gan_jax.games import Game
-from gan_jax.state import Player, TrainState
+from gan_jax.state import Player, TrainState, averaged
 
 
 def algorithm_1(k, g_steps=1):
@@ -42,17 +41,6 @@ def play(
     }
     metrics = {f"{name}_{metric}": value for metric, value in metrics.items()}
     return Player(params, stats, opt_state), metrics
-
-
-def averaged(old, new, decay):
-    """The average `old` with `new` in it; what is no number to be averaged is new."""
-    weight = 1 - decay
-
-    def leaf(old, new):
-        is_float = jnp.issubdtype(new.dtype, jnp.floating)
-        return weight * new + (1 - weight) * old if is_float else new
-
-    return jax.tree.map(leaf, old, new)
 
 
 def turn_keys(state: TrainState, n):

@@ -645,7 +645,10 @@ def test_the_better_value_of_each_metric(watched, monkeypatch):
     found = dataclasses.replace(first, step=6, values={name: value + 10})
     monkeypatch.setattr(evaluation, "read", lambda workdir: [lost, first, found])
     up = {"class_score", "parzen", "modes", "stacked_modes"}
-    assert set(choice.BETTER) == up | {"frechet", "kernel", "sliced_wasserstein"}
+    up |= {"class_agreement", "clusters"}
+    down = {"frechet", "kernel", "sliced_wasserstein"}
+    down |= {"frechet_within", "classification"}
+    assert set(choice.BETTER) == up | down
     for metric in choice.BETTER:
         config = SimpleNamespace(best=metric, evaluate_every=10)
         for change, better in ((1, metric in up), (-1, metric not in up)):

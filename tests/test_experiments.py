@@ -60,6 +60,28 @@ SHRUNK = {
     "stacked_mnist_r3gan": (STACKED, R3GAN),
     "ablations/losses_and_penalties_ring": (None, ()),
     "ablations/r3gan_stacked_mnist": (STACKED, R3GAN),
+    "mnist_cgan_2014": (
+        MNIST,
+        (
+            "--config.generator.units=8",
+            "--config.generator.label_units=8",
+            "--config.discriminator.units=8",
+        ),
+    ),
+    "mnist_cgan": (MNIST, DCGAN),
+    "mnist_acgan": (MNIST, DCGAN),
+    "mnist_projection": (MNIST, DCGAN),
+    "mnist_infogan": (MNIST, (*DCGAN, "--config.g_optimizer.learning_rate=0.1")),
+    "mnist_bigan": (MNIST, (*DCGAN, "--config.encoder.width=4")),
+    "mnist_semi_supervised": (MNIST, WIDTHS),
+    "mnist_cogan": (MNIST, ("--config.generator.width=4",)),
+    "mnist_began": (MNIST, DCGAN),
+    "mnist_ebgan": (MNIST, DCGAN),
+    "cifar_acgan": (CIFAR, DCGAN),
+    "cifar_sngan_projection": (CIFAR, (*DCGAN, "--config.d_steps=1")),
+    "cifar_bigan": (CIFAR, (*DCGAN, "--config.encoder.width=4")),
+    "cifar_semi_supervised": (CIFAR, DCGAN),
+    "ablations/mnist_equal_time": (MNIST, DCGAN),
     "own_images": (None, (*DCGAN, "--config.data.size=16")),
     "ablations/d_steps": (MNIST, DENSE),
     "ablations/losses_ring": (None, ()),
@@ -90,13 +112,16 @@ def data_flags(name, shape, folder):
         return (f"--config.data.path={folder}/images",)
     if shape is None:
         return ()
-    np.save(folder / "x.npy", images(32, *shape))
-    flags = "--config.data.name=arrays", f"--config.data.path={folder}/x.npy"
+    np.savez(folder / "x.npz", x=images(32, *shape), y=np.arange(32) % 10)
     config, _ = load_experiment(f"{name}.py")
-    if "validation_split" not in config.data:
-        return flags
-    splits = "split=train[:24]", "validation_split=train[24:]"
-    return flags + tuple(f"--config.data.{split}" for split in splits)
+    flags = ()
+    for entry in ("data", "other"):
+        if entry in config:
+            given = ["name=arrays", f"path={folder}/x.npz"]
+            if "validation_split" in config[entry]:
+                given += ["split=train[:24]", "validation_split=train[24:]"]
+            flags += tuple(f"--config.{entry}.{each}" for each in given)
+    return flags
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -77,6 +77,7 @@ def test_unknown_batch_norm_is_refused():
         ("estimator", "k=3", "estimator: none against k=3"),
         ("batch_norm", "batch", "batch_norm: running against batch"),
         ("ema", False, "ema: True against False"),
+        ("labels", "data", "labels: none against data"),
     ],
 )
 def test_every_field_but_the_seed_sets_protocols_apart(field, other, message):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import ml_collections
 
-from gan_jax.config.resolve import ENTRIES
+from gan_jax.config.resolve import ENTRIES, OPTIONAL
 from gan_jax.config.types import keyword_kinds, parse
 from gan_jax.config.validation import FIELDS, is_entry
 from gan_jax.errors import UsageError, nearest
@@ -144,6 +144,8 @@ def override(config, changes: list[tuple[str, str]]) -> None:
     with config.unlocked():
         for field, text in changes:
             entry, _, key = field.partition(".")
+            if entry in OPTIONAL and key == "name" and entry not in config:
+                config[entry] = ml_collections.ConfigDict({"name": text})
             if key and entry in ENTRIES and not is_entry(config.get(entry)):
                 raise UsageError(
                     f"--config.{field}: config.{entry} of the file has to be a "

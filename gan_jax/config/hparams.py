@@ -53,6 +53,16 @@ def entry_numbers(config, entry: str) -> dict[str, float]:
     }
 
 
+def default_numbers(entry: str, name: str) -> dict[str, float]:
+    """The numbers that an entry of this name has where a config does not give them."""
+    parameters = resolve.keywords(entry, resolve.resolve(entry, name))
+    return {
+        key: float(parameters[key].default)
+        for key, kind in keyword_kinds(entry, name).items()
+        if kind.type is float and type(parameters[key].default) in (int, float)
+    }
+
+
 def _optax_numbers(entry, spec):
     accepted = resolve.keywords(entry, resolve.resolve(entry, spec.name))
     return {

@@ -49,19 +49,22 @@ class Place(NamedTuple):
 
 
 # what `build` hands to a game by the names of its parameters
-PARTS = ("G", "D", "loss", "prior", "penalty", "augmentation")
-# what is known of the data and of the latents, handed to games and networks likewise
-FACTS = ("shape", "classes", "latent_dim")
+PARTS = ("G", "D", "E", "loss", "prior", "penalty", "augmentation")
+# what is known of the data and of the latents, handed to games and networks likewise;
+# the last two are keywords of games that have codes
+FACTS = ("shape", "classes", "latent_dim", "categories", "continuous")
 
 _OF_NETWORKS = (*FACTS, "mean", "parent", "name")  # the last two are flax's own
 
 ENTRIES = {
-    "game": Place(games, "game", (*PARTS, *FACTS)),
+    "game": Place(games, "game", (*PARTS, *FACTS[:3])),
     "data": Place(data, "load", also=(Options,)),
+    "other": Place(data, "load", also=(Options,)),
     "scaling": Place(scaling),
     "prior": Place(priors),
     "generator": Place(models, "Generator", _OF_NETWORKS),
     "discriminator": Place(models, "Discriminator", _OF_NETWORKS),
+    "encoder": Place(models, "Encoder", _OF_NETWORKS),
     "loss": Place(losses),
     "penalty": Place(penalties),
     "augmentation": Place(augmentations),
@@ -74,6 +77,13 @@ ENTRIES = {
     "g_constraint": Place(constraints),
     "schedule": Place(schedules),
 }
+# those that a config has only where its game asks for them
+OPTIONAL = ("encoder", "other")
+
+
+def entries(config) -> list[str]:
+    """The entries that a config has to have, and those that it has."""
+    return [name for name in ENTRIES if name not in OPTIONAL or name in config]
 
 
 def resolve(entry: str, name: str) -> Callable:

@@ -70,7 +70,11 @@ OPTAX = {
 def validate(config) -> None:
     """Refuses, with everything that is wrong, a config that no run could be made of."""
     accepted = [*FIELDS, *resolve.ENTRIES]
-    found = [f"config.{name} is missing" for name in accepted if name not in config]
+    found = [
+        f"config.{name} is missing"
+        for name in accepted
+        if name not in config and name not in resolve.OPTIONAL
+    ]
     found += [
         f"unknown field config.{name}; {nearest(name, accepted)}"
         for name in config
@@ -79,7 +83,7 @@ def validate(config) -> None:
     if not found:
         for name, kind in FIELDS.items():
             found += problems(name, config[name], kind)
-        for entry in resolve.ENTRIES:
+        for entry in resolve.entries(config):
             found += _entry_problems(entry, config[entry])
     if found:
         raise UsageError("; ".join(found))

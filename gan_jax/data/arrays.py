@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gan_jax.data.labels import numbered
 from gan_jax.data.source import Source, split_name, split_range
 from gan_jax.errors import UsageError
 
@@ -12,8 +13,10 @@ def load(*, path: str, split: str = "train") -> Source:
     """Images or vectors from `path`: a .npy, or a .npz with `x` and perhaps labels `y`.
 
     Images are [n, height, width] or [n, height, width, channels] with 1 or 3 channels,
-    as uint8 or as floats in [0, 1]; vectors are [n, d]. Labels count from 0. Only the
-    examples of `split` are checked.
+    as uint8 or as floats in [0, 1]; vectors are [n, d]. Only those of `split` are
+    checked. Labels are whole numbers from 0, names or booleans, [n] or [n, 1], or
+    one-hot rows [n, k]; the classes are the labels that occur in the whole file, by
+    number or by name.
     """
     split_name(split)
     x, y = _read(Path(path).expanduser())
@@ -108,13 +111,54 @@ def _vectors(path: str, x: np.ndarray) -> np.ndarray:
 
 
 def _labels(path: str, y: np.ndarray, n: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The labels as int32 [n], and the names of the classes: their numbers."""
-    if y.shape != (n,):
+    """The labels as int32 [n], and the names of the classes."""
+    if y.ndim not in (1, 2) or len(y) != n:
         raise UsageError(
             f"{path} holds {n:,} examples, but labels of shape {list(y.shape)}; "
-            f"accepted is [{n}]"
+            f"accepted are [{n}], [{n}, 1] or one-hot rows [{n}, classes]"
         )
-    # A number of classes beyond the number of examples is a mistake, not a task.
-    if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= max(n, 2):
-        raise UsageError(f"{path}: the labels y have to be integers counting from 0")
-    return y.astype(np.int32), tuple(str(i) for i in range(int(y.max()) + 1))
+    single = y.ndim == 1 or y.shape[1] == 1
+    if y.dtype.kind not in ("biufU" if single else "biuf"):
+        raise UsageError(
+            f"{path} holds labels of type {y.dtype} and shape {list(y.shape)}; "
+            f"accepted are numbers, booleans, names [{n}] or one-hot rows of numbers"
+        )
+    return numbered(_checked(path, y.reshape(n)) if single else _columns(path, y))
+
+
+def _checked(path: str, y: np.ndarray) -> np.ndarray:
+    """The labels y [n], each of which can be a class."""
+    if y.dtype.kind == "U":
+        wrong = y == ""
+    else:
+        wrong = ~np.isfinite(y) | (y < 0) | (y != np.floor(y))
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise UsageError(
+            f"{path}: the label of example {i:,} is {y[i].item()!r}; "
+            "accepted are whole numbers from 0, booleans or names"
+        )
+    return y
+
+
+def _columns(path: str, y: np.ndarray) -> np.ndarray:
+    """The columns of the ones in one-hot rows y [n, k], [n]."""
+    if y.shape[1] > len(y):
+        raise UsageError(
+            f"{path} holds {len(y):,} examples, but one-hot labels of {y.shape[1]:,} "
+            "classes; accepted are at most as many classes as examples"
+        )
+    accepted = "accepted are one-hot rows, of one 1 and else 0"
+    if (wrong := (y != 0) & (y != 1)).any():
+        i, column = np.argwhere(wrong)[0].tolist()
+        raise UsageError(
+            f"{path}: the labels of example {i:,} hold {y[i, column].item()!r}; "
+            f"{accepted}"
+        )
+    ones = np.count_nonzero(y, axis=1)
+    if (wrong := ones != 1).any():
+        i = int(wrong.argmax())
+        raise UsageError(
+            f"{path}: the labels of example {i:,} sum to {ones[i]}; {accepted}"
+        )
+    return y.argmax(axis=1)

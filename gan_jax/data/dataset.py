@@ -7,9 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.config.ranges import Count, Seed
+from gan_jax.data.labels import per_class, shares
 from gan_jax.data.scaling import Scaling
 from gan_jax.data.source import Source, parts
-from gan_jax.data.stream import Column
+from gan_jax.data.stream import Column, Records
 from gan_jax.errors import UsageError
 
 
@@ -29,6 +31,9 @@ class Dataset(NamedTuple):
                 `Modes`, or None)
     mean:       () -> mean of the scaled training examples, float32 [*shape]
     validation: like `arrays`, the held-out examples; None without any
+    other:      a second set, whose minibatches come beside those of this one. Its
+                arrays are under "other" in `arrays` and in `validation`, its indices
+                behind those of this set along the last axis
     """
 
     arrays: Mapping
@@ -38,6 +43,12 @@ class Dataset(NamedTuple):
     info: dict[str, Any]
     mean: Callable
     validation: dict[str, np.ndarray] | None
+    other: "Dataset | None" = None
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of examples of this set, and of the other one."""
+        return (self.size, self.other.size) if self.other else (self.size,)
 
 
 class Options(NamedTuple):
@@ -46,11 +57,14 @@ class Options(NamedTuple):
     validation_split: examples held out, in the source's way of naming splits
     flip:             mirror each image left to right with probability 1/2
     dequantize:       add noise from U(-1/2, 1/2) to the pixels, in grey levels
+    per_class:        so many examples of each class alone, chosen by `subset_seed`
     """
 
     validation_split: str | None = None
     flip: bool = False
     dequantize: bool = False
+    per_class: Count | None = None
+    subset_seed: Seed = 0
 
 
 def make_dataset(
@@ -58,13 +72,19 @@ def make_dataset(
     scaling: Scaling,
     options: Options = Options(),  # noqa: B008 - immutable
     validation: Source | None = None,
+    fitted: Any = None,
 ) -> Dataset:
-    """The examples of `source` under `scaling`; `validation` are those held out."""
+    """The examples of `source` under `scaling`; `validation` are those held out.
+
+    fitted: what the scaling was fitted to before, if it was
+    """
     if source.x.dtype != np.uint8 and (options.flip or options.dequantize):
         raise UsageError(
             "data.flip and data.dequantize are for images, not for vectors"
         )
-    fitted = scaling.fit(source.x)
+    if options.per_class is not None:
+        source = _few(source, options)
+    fitted = scaling.fit(source.x) if fitted is None else fitted
 
     def examples(arrays, indices, key):
         if source.fresh is not None:  # a key apart from the two of `view`, 0 and 1
@@ -95,10 +115,82 @@ def make_dataset(
             "classes": list(source.classes),
             "fitted": fitted,
             "modes": _json(source.modes),
+            "shares": _shares(source),
         },
         mean=lambda: _mean(source.x, scaling, fitted),
         validation=None if validation is None else _in_memory(_arrays(validation)),
     )
+
+
+def beside(dataset: Dataset, other: Dataset) -> Dataset:
+    """`dataset`, with a minibatch of `other` under "other" in each of its own.
+
+    Raises UsageError where they do not go together.
+    """
+    shape, of_other = (x.info["shape"] for x in (dataset, other))
+    if shape != of_other:
+        raise UsageError(
+            f"config.other has examples of shape {of_other}, config.data of {shape}; "
+            "both have to have one shape"
+        )
+    if isinstance(dataset.arrays, Records) or isinstance(other.arrays, Records):
+        raise UsageError(
+            "data that are read while it trains cannot have config.other beside them; "
+            "leave out stream, or config.other"
+        )
+    if (dataset.validation is None) != (other.validation is None):
+        raise UsageError(
+            "config.data.validation_split and config.other.validation_split: either "
+            "both are given or none"
+        )
+
+    def view(arrays, indices, key):
+        own, others = _apart(arrays)
+        rows = other_rows = None
+        if indices is not None:
+            rows, other_rows = jnp.split(indices, 2, axis=-1)
+        # a key apart from those of the view of the data
+        other_key = jax.random.fold_in(key, 3)
+        batch = dataset.view(own, rows, key)
+        return batch | {"other": other.view(others, other_rows, other_key)}
+
+    def join(arrays, others):
+        return None if arrays is None else {**arrays, "other": dict(others)}
+
+    return dataset._replace(
+        arrays=join(dataset.arrays, other.arrays),
+        view=view,
+        info=dataset.info | {"other": other.info},
+        validation=join(dataset.validation, other.validation),
+        other=other,
+    )
+
+
+def _apart(arrays):
+    own = {name: leaf for name, leaf in arrays.items() if name != "other"}
+    return own, arrays["other"]
+
+
+def _few(source, options):
+    """So many examples of each class."""
+    if source.y is None or isinstance(source.x, Column):
+        raise UsageError(
+            f"data.per_class={options.per_class} needs examples with labels, in memory"
+        )
+    rows = per_class(source.y, options.per_class, options.subset_seed)
+    if len(rows) < options.per_class * len(source.classes):
+        raise UsageError(
+            f"data.per_class={options.per_class}: not all of the {len(source.classes)} "
+            "classes are in this split"
+        )
+    return source._replace(x=source.x[rows], y=source.y[rows])
+
+
+def _shares(source):
+    """Of each class; None where that is not known before all data are read."""
+    if not source.classes or isinstance(source.y, Column):
+        return None
+    return shares(source.y, len(source.classes))
 
 
 def _arrays(source):

@@ -17,8 +17,8 @@ from gan_jax.state import keys_of
 class Feed(NamedTuple):
     """fetch: (start, count) -> (arrays, indices), the minibatches of the `count` steps
            after `start`: examples that lie on the devices, and the rows of them that
-           are in each minibatch, int32 [count k, n]; or the minibatches of one step
-           themselves, [k, n, ...], and None
+           are in each minibatch, int32 [count k, n], or [count k, 2 n] of two sets;
+           or the minibatches of one step themselves, [k, n, ...], and None
     key:   the key of the views of the run's data
     close: ends what reads in the background
     """
@@ -33,16 +33,24 @@ def make_feed(config, dataset, mesh) -> Feed:
     if isinstance(dataset.arrays, Records):
         return from_disk(config, dataset.arrays, mesh)
     arrays = parallel.everywhere(dataset.arrays, mesh)
-    return from_memory(config, dataset.size, arrays)
+    return from_memory(config, dataset.sizes, arrays)
 
 
-def from_memory(config, size, arrays) -> Feed:
-    """The minibatches of a run whose whole data, `arrays`, lie on the devices."""
-    order, pace = Order(config.seed, config.batch_size, size), Pace.of(config)
+def from_memory(config, sizes, arrays) -> Feed:
+    """The minibatches of a run whose whole data, `arrays`, lie on the devices.
+
+    sizes: of the `Dataset`, each set in an order of its own
+    """
+    pace = Pace.of(config)
+    orders = [
+        Order(config.seed, config.batch_size, size, which)
+        for which, size in enumerate(sizes)
+    ]
 
     def fetch(start, count):
         first, end = pace.before(start), pace.before(start + count)
-        return arrays, order(first, end - first)
+        rows = [order(first, end - first) for order in orders]
+        return arrays, np.concatenate(rows, axis=-1)
 
     return Feed(fetch, keys_of(config.seed)["views"])
 

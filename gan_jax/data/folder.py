@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from gan_jax.config.ranges import Count, Size
+from gan_jax.data.labels import numbered
 from gan_jax.data.source import Source, split_name, split_range
 from gan_jax.errors import UsageError
 
@@ -26,7 +27,8 @@ def load(
 
     The shorter side is resized to `size` pixels, the longer one cropped around the
     centre. Channels are 3 (RGB) or 1 (grey); transparent parts become white. With
-    `labels`, the subfolders of `path` are the classes.
+    `labels`, the subfolders of `path` are the classes, by number where all their names
+    are whole numbers, otherwise by name.
     """
     split_name(split)
     if channels not in (1, 3):
@@ -68,9 +70,7 @@ def _labels(folder: Path, names: list[Path]) -> tuple[np.ndarray, tuple[str, ...
             f"with labels, every image of {folder} has to lie in the subfolder of its "
             f"class; {_listed(outside)} does not"
         )
-    classes = sorted({name.parts[0] for name in names})
-    number = {name: i for i, name in enumerate(classes)}
-    return np.array([number[name.parts[0]] for name in names], np.int32), tuple(classes)
+    return numbered([name.parts[0] for name in names])
 
 
 def _decode(files: list[Path], size: int, channels: int) -> np.ndarray:

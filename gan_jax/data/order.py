@@ -13,11 +13,14 @@ class Order:
 
     order(first, count) -> the examples of minibatches first, ..., first + count - 1:
     int32 [count, batch_size], each in 0 .. size - 1
+
+    which: 0 for the data, 1 for those beside them, whose order has nothing to do with
+           that of the first
     """
 
-    def __init__(self, seed: int, batch_size: int, size: int):
+    def __init__(self, seed: int, batch_size: int, size: int, which: int = 0):
         self.batch_size = batch_size
-        self._seed, self._size = seed, size
+        self._seed, self._size, self._which = seed, size, which
         self._epochs: dict[int, np.ndarray] = {}  # those at hand
 
     def __call__(self, first: int, count: int) -> np.ndarray:
@@ -33,8 +36,9 @@ class Order:
         epochs = self._epochs
         if epoch in epochs:
             return epochs[epoch]
-        order = np.random.default_rng([self._seed, epoch]).permutation(self._size)
-        order = order.astype(np.int32)
+        # trailing zeros say nothing to numpy, so that of the data may be left out
+        seed = [self._seed, epoch, *[self._which] * (self._which > 0)]
+        order = np.random.default_rng(seed).permutation(self._size).astype(np.int32)
         near = {other: x for other, x in epochs.items() if abs(other - epoch) == 1}
         self._epochs = near | {epoch: order}  # replaced whole: threads may ask at once
         return order

@@ -28,13 +28,29 @@ class Lazy(NamedTuple):
     every: int
 
 
+class Picture(NamedTuple):
+    """A grid of what G makes, all through a run of the same inputs.
+
+    name:   of its file; "samples" stands in the place of the usual grid
+    inputs: (key, batch, rows, columns) -> what stays the same; `batch` has as many
+            examples as the grid has places
+    draw:   (g_params, g_stats, inputs) -> x [rows * columns, ...], row by row
+    """
+
+    name: str
+    inputs: Callable
+    draw: Callable
+
+
 class Game(NamedTuple):
     """A two-player game as pure functions: all that the training step needs to know.
 
     Each loss is differentiated in its first argument alone: the opponent, a whole
     `Player`, is data. A player of several networks has dicts of them for params and
     stats. `numbers` are the values of `TrainState.hparams` at the step, `batch` is a
-    dict of arrays [n, ...] with the examples under "x", labels under "y".
+    dict of arrays [n, ...] with the examples under "x", labels under "y", and under
+    "other" a minibatch of a second set, likewise a dict. Latents are an array, or a
+    dict of them, such as z and the labels y that samples are to have.
 
     init:     (key, batch) -> ((d_params, d_stats), (g_params, g_stats))
     d_loss:   (d_params, d_stats, g, numbers, batch, key) -> loss, (d_stats, metrics);
@@ -51,6 +67,14 @@ class Game(NamedTuple):
     lazy:     turns that are taken every so many steps
     phases:   (first step, game), ..., the first of them at step 0: the same game in
               programs that need not ask how far it has come; none if it never asks
+    given:    what of a batch it plays with beside x: "y", "other", "other.y"; with "y"
+              the latents have labels, too
+    classify: (d, x) -> logits [n, classes], where D learns the data's labels
+    cluster:  (d, x) -> logits [n, k], where it learns categories without names
+    features: (g, x) -> [n, d], what a player that encodes has learned to see in x
+    measure:  (d, g, numbers, batch, key) -> how far from convergence, where the game
+              has a measure of that; less is better
+    pictures: drawn beside the samples, or in their place
     """
 
     init: Callable
@@ -63,6 +87,12 @@ class Game(NamedTuple):
     encode: Callable | None = None
     lazy: tuple[Lazy, ...] = ()
     phases: tuple[tuple[int, "Game"], ...] = ()
+    given: tuple[str, ...] = ()
+    classify: Callable | None = None
+    cluster: Callable | None = None
+    features: Callable | None = None
+    measure: Callable | None = None
+    pictures: tuple[Picture, ...] = ()
 
 
 def sampling(game: Game) -> Callable:

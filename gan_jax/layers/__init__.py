@@ -3,6 +3,8 @@
     affine        dense layers and convolutions; `weight` says what a kernel is made of
     weights       plain, spectral norm, weight norm, equalised learning rate
     norms         batch, layer, instance, group and pixel norm; minibatch deviation
+    conditional   labels as further channels, and in batch norm
+    heads         what a discriminator says: scores, projections, classes
     activations, pooling, initialisers
     convolution   the three functions that convolutions and their derivatives are
 
@@ -21,6 +23,8 @@ from gan_jax.layers.affine import (
     bias_of,
     kernel_of,
 )
+from gan_jax.layers.conditional import ConditionalBatchNorm, join, one_hot
+from gan_jax.layers.heads import Head, HeadName
 from gan_jax.layers.initialisers import output_bias, uniform_or_glorot
 from gan_jax.layers.norms import (
     BatchNorm,
@@ -47,10 +51,13 @@ from gan_jax.layers.weights import (
 __all__ = [
     "ACTIVATIONS",
     "BatchNorm",
+    "ConditionalBatchNorm",
     "Conv",
     "ConvTranspose",
     "Dense",
     "GroupNorm",
+    "Head",
+    "HeadName",
     "InstanceNorm",
     "LayerNorm",
     "MinibatchStd",
@@ -61,11 +68,13 @@ __all__ = [
     "add_bias",
     "bias_of",
     "equalised",
+    "join",
     "kernel_of",
     "max_pool",
     "maxout",
     "mean_pool",
     "normalise",
+    "one_hot",
     "output_bias",
     "plain",
     "shifts",

@@ -23,37 +23,54 @@ def spread(statistics, x, *axes):
     return lax.broadcast_in_dim(statistics, x.shape, axes)
 
 
+def batch_statistics(layer, x, train):
+    """Mean and variance [channels] of x [.., channels]: of the batch if `train`.
+
+    Otherwise the running ones, which `layer`, of a `momentum`, keeps. Returns x, too,
+    ready to be normalised.
+    """
+    channels = x.shape[-1:]
+    running_mean = layer.variable("batch_stats", "mean", jnp.zeros, channels)
+    running_var = layer.variable("batch_stats", "var", jnp.ones, channels)
+    if not train:
+        return x, running_mean.value, running_var.value
+    # read by three passes over memory, which are not to make it anew
+    x = lax.optimization_barrier(x).astype(jnp.float32)
+    axes = tuple(range(x.ndim - 1))
+    mean = jnp.mean(x, axes)
+    var = jnp.maximum(0.0, jnp.mean(jnp.square(x), axes) - jnp.square(mean))
+    if not layer.is_initializing():
+        old = layer.momentum
+        running_mean.value = old * running_mean.value + (1 - old) * mean
+        running_var.value = old * running_var.value + (1 - old) * var
+    return x, mean, var
+
+
 class BatchNorm(nn.Module):
     """Batch norm: `nn.BatchNorm` with momentum 0.9.
 
-    Statistics turn into one factor and one shift a channel before they meet x.
+    Statistics turn into one factor and one shift a channel before they meet x. Without
+    `use_scale` and `use_bias` it learns nothing.
     """
 
     epsilon: float = 1e-5
     momentum: float = 0.9
+    use_scale: bool = True
+    use_bias: bool = True
 
     @nn.compact
     def __call__(self, x, train):
         """x [.., channels] by the statistics of the batch if `train`, or running."""
-        channels = x.shape[-1:]
-        scale = self.param("scale", nn.initializers.ones, channels)
-        bias = self.param("bias", nn.initializers.zeros, channels)
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
-        running_var = self.variable("batch_stats", "var", jnp.ones, channels)
-        mean, var, dtype = running_mean.value, running_var.value, x.dtype
-        if train:
-            # read by three passes over memory, which are not to make it anew
-            x = lax.optimization_barrier(x).astype(jnp.float32)
-            axes = tuple(range(x.ndim - 1))
-            mean = jnp.mean(x, axes)
-            var = jnp.maximum(0.0, jnp.mean(jnp.square(x), axes) - jnp.square(mean))
-            if not self.is_initializing():
-                old = self.momentum
-                running_mean.value = old * running_mean.value + (1 - old) * mean
-                running_var.value = old * running_var.value + (1 - old) * var
-        factor = scale * lax.rsqrt(var + self.epsilon)
-        shift = spread(bias.astype(jnp.float32), x, -1)
-        return ((x - spread(mean, x, -1)) * spread(factor, x, -1) + shift).astype(dtype)
+        dtype, channels = x.dtype, x.shape[-1:]
+        x, mean, var = batch_statistics(self, x, train)
+        factor = lax.rsqrt(var + self.epsilon)
+        if self.use_scale:
+            factor = self.param("scale", nn.initializers.ones, channels) * factor
+        y = (x - spread(mean, x, -1)) * spread(factor, x, -1)
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros, channels)
+            y = y + spread(bias.astype(jnp.float32), x, -1)
+        return y.astype(dtype)
 
 
 def standardised(x, groups, epsilon=1e-5):

@@ -12,7 +12,8 @@ from gan_jax.errors import DivergedError
 from gan_jax.loop import multihost, parallel
 from gan_jax.loop.checkpoint import Checkpoints
 from gan_jax.loop.log import Album, MetricLog, write_curves
-from gan_jax.painters import make_painter
+from gan_jax.painters import make_other_painters, make_painter
+from gan_jax.pictures import write_image
 from gan_jax.state import keys_of
 from gan_jax.watches import make_watches
 
@@ -37,7 +38,9 @@ class Observer:
         self._checkpoints = Checkpoints(workdir / "checkpoints", step)
         self._writes = multihost.is_chief()
         if self._writes:
-            self._painter = make_painter(config, built, dataset, keys["samples"])
+            of_run = config, built, dataset, keys["samples"]
+            self._painter = make_painter(*of_run)
+            self._others = make_other_painters(*of_run)
             self._watches = make_watches(
                 config,
                 built,
@@ -87,14 +90,16 @@ class Observer:
         looking = [watch for watch in self._watches if due(watch.every)]
         paints = step % config.sample_every == 0 or step == config.steps
         saves = due(config.checkpoint_every) or last
-        finite, watched, saved, samples = True, [], None, None
+        finite, watched, saved, samples, others = True, [], None, None, {}
         # no host may know of an end that the others do not: it is not asked who watches
         if paints or saves or due(config.validate_every) or due(config.evaluate_every):
             saved = state()
             state = parallel.local(saved)
             finite = _is_finite(state)
             watched = [(watch.read, watch.compute(state)) for watch in looking]
-            samples = self._painter.sample(state) if paints and writes else None
+            if paints and writes:
+                samples = self._painter.sample(state)
+                others = {name: x.sample(state) for name, x in self._others.items()}
 
         def finish(seen):
             metrics = self._finite_metrics(seen)
@@ -112,6 +117,9 @@ class Observer:
                 self._album.add(step, picture)
                 if step:
                     self._log.add_picture(step, picture)
+            for name, shown in others.items():
+                picture = self._others[name].paint(shown)
+                write_image(self._workdir / f"{name}.png", picture)
             if saves:
                 self._checkpoints.save(saved)
             if saves and writes and not last:  # the last curves are drawn on leaving

@@ -46,7 +46,7 @@ def side_by_side(configs, built, dataset) -> Team:
     """All members in one program, by `vmap`; groups of them on devices of their own."""
     mesh = parallel.population_mesh(configs[0], len(configs))
     arrays = parallel.everywhere(dataset.arrays, mesh)
-    feeds = [from_memory(config, dataset.size, arrays) for config in configs]
+    feeds = [from_memory(config, dataset.sizes, arrays) for config in configs]
 
     def fetch(start, count):
         return arrays, np.stack([feed.fetch(start, count)[1] for feed in feeds])
@@ -78,7 +78,7 @@ def in_turns(configs, built, dataset) -> Team:
     places = [meshes[i % len(meshes)] for i in range(len(configs))]
     arrays = {mesh: parallel.everywhere(dataset.arrays, mesh) for mesh in meshes}
     feeds = [
-        from_memory(config, dataset.size, arrays[place])
+        from_memory(config, dataset.sizes, arrays[place])
         for config, place in zip(configs, places, strict=True)
     ]
     one = make_dispatch(configs[0], built, dataset, meshes[0])
@@ -156,7 +156,8 @@ def _convolves(config, built, dataset, state):
         dict(dataset.arrays),
     )
     key = jax.eval_shape(lambda: jax.random.key(0))
-    rows = jax.ShapeDtypeStruct((config.batch_size,), np.int32)
+    n = config.batch_size * len(dataset.sizes)
+    rows = jax.ShapeDtypeStruct((n,), np.int32)
     batch = jax.eval_shape(dataset.view, examples, rows, key)
     game, players = built.game, (state.d.params, state.d.stats, state.g)
     numbers = jax.eval_shape(built.schedule, state.hparams, state.step)

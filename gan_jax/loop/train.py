@@ -77,11 +77,12 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
 def prepare(config):
     """The data set and the functions of an experiment, once they are seen to fit."""
     dataset = load_training_data(config)
+    built = build(config, dataset.info, dataset.mean)
     if config.evaluate_every or config.evaluate_metrics or config.best != "none":
         from gan_jax.metrics import choice  # half a second, which other runs gain
 
-        choice.refuse(config, dataset)
-    return dataset, build(config, dataset.info, dataset.mean)
+        choice.refuse(config, dataset, built.game)
+    return dataset, built
 
 
 def announce(config, dataset, state, devices: str) -> None:

@@ -1,4 +1,4 @@
-"""What is judged: samples, the real examples beside them, and the features of both."""
+"""What is judged: samples, real examples and their features; and what is found."""
 
 import functools
 import zlib
@@ -54,6 +54,34 @@ class Real(NamedTuple):
         return cls(" ".join(kind), x, arrays.get("y"), tuple(info["classes"]))
 
 
+class Learned(NamedTuple):
+    """What the players of a run have learned, as functions of real examples as stored.
+
+    classify: [n, ...] -> probabilities of the data's classes [n, classes]
+    cluster:  [n, ...] -> probabilities of categories without names [n, k]
+    features: [n, ...] -> what an encoder sees in them [n, d]
+
+    Each raises UsageError where the game has nothing of the kind.
+    """
+
+    classify: Callable
+    cluster: Callable
+    features: Callable
+
+    @classmethod
+    def of(cls, run) -> "Learned":
+        return cls(run.classify, run.cluster, run.features)
+
+
+class Result(NamedTuple):
+    """values, their standard errors, the protocol's fields, a picture to look at."""
+
+    values: dict[str, float]
+    fields: dict
+    standard_errors: dict[str, float] = {}  # noqa: RUF012 - never changed
+    picture: np.ndarray | None = None
+
+
 class Case:
     """Samples, and what they are judged against.
 
@@ -64,6 +92,8 @@ class Case:
     validation: likewise, those by which the Parzen windows' width is chosen
     modes:      of the data, where they are known
     seed:       of the samples; also shuffles the reference
+    asked:      labels [n] that the samples were asked for, None where there are none
+    learned:    what the players learned, None where there are no players
     """
 
     def __init__(
@@ -75,10 +105,13 @@ class Case:
         validation: Callable[[], Real] | None = None,
         modes: Modes | None = None,
         seed: int = 0,
+        asked: np.ndarray | None = None,
+        learned: Learned | None = None,
     ):
         self.samples, self.network, self.reference = samples, network, reference
         self._held_out, self._validation = held_out, validation
         self.modes, self.seed = modes, seed
+        self._asked, self._learned = asked, learned
 
     @functools.cached_property
     def held_out(self) -> Real:
@@ -87,6 +120,20 @@ class Case:
     @functools.cached_property
     def validation(self) -> Real:
         return _given(self._validation, "validation")
+
+    @property
+    def asked(self) -> np.ndarray:
+        """The labels that the samples were asked for, [n]."""
+        if self._asked is None:
+            raise UsageError("the samples were asked for no classes")
+        return np.asarray(self._asked)
+
+    @property
+    def learned(self) -> Learned:
+        """What the players learned."""
+        if self._learned is None:
+            raise UsageError("there are no players that could have learned it")
+        return self._learned
 
     @functools.cached_property
     def _of_samples(self):
@@ -115,6 +162,17 @@ class Case:
                 "or inception"
             )
         return self._of_samples[1]
+
+    @property
+    def named_probabilities(self):
+        """The same, of a network whose classes are those of the reference."""
+        probabilities = self.probabilities
+        if self.reference.classes != self.network.classes:
+            raise UsageError(
+                f"features {self.network.name!r} do not tell apart the classes of "
+                f"{self.reference.name}"
+            )
+        return probabilities
 
     def features_of(self, real: Real):
         """(features, probabilities) of real examples."""
@@ -146,6 +204,13 @@ class Case:
         size = n or len(self.reference.x)
         fields = {"reference": self.reference.name, "reference_size": size}
         return fields | ({"samples": n} if n else {})
+
+
+def labelled(real: Real) -> np.ndarray:
+    """The labels [n] of real examples; UsageError where they have none."""
+    if real.y is None:
+        raise UsageError(f"{real.name} has no labels")
+    return np.asarray(real.y)
 
 
 def _given(load, what):

@@ -34,13 +34,17 @@ def same_width(**arrays) -> None:
         raise UsageError(f"vectors differ in length: {', '.join(widths)}")
 
 
-def labels(y, name: str, n: int) -> np.ndarray:
-    """`y` as int64 [n], one label for each of n examples."""
+def labels(y, name: str, n: int, classes: int | None = None) -> np.ndarray:
+    """`y` as int64 [n], one label for each of n examples, below `classes` if given."""
     y = np.asarray(y)
     if y.shape != (n,):
         raise UsageError(f"{name} have shape {list(y.shape)}; expected [{n}]")
     if y.dtype.kind not in "iu":
         raise UsageError(f"{name} of type {y.dtype} are not integers")
+    if classes is not None and n and not 0 <= y.min() <= y.max() < classes:
+        raise UsageError(
+            f"{name} are from {y.min()} to {y.max()}; accepted: 0 to {classes - 1}"
+        )
     return y.astype(np.int64)
 
 

@@ -5,6 +5,7 @@ import math
 from gan_jax.data.stacked_mnist import CLASSES as TRIPLES
 from gan_jax.data.stream import MOST_BYTES, Records
 from gan_jax.errors import UsageError, nearest
+from gan_jax.games import Game
 from gan_jax.metrics.case import MOST_STREAMED
 from gan_jax.metrics.classifier import CLASSES
 from gan_jax.metrics.features import FeatureNetwork, fits
@@ -12,6 +13,13 @@ from gan_jax.metrics.judge import require_metrics
 from gan_jax.metrics.kernel import SUBSET_SIZE
 
 _MOST_PIXELS = 4_000  # whose covariances are still worth a Frechet distance
+_FEWEST_OF_A_CLASS = 20  # on average: hardly ever fewer than two, by chance
+
+# metrics that need examples which no player has seen
+OF_HELD_OUT = (
+    *("copying", "covariate_shift", "parzen"),
+    *("classification", "clusters", "neighbours"),
+)
 
 # samples and examples without which a metric says nothing
 _FEWEST = {
@@ -21,6 +29,13 @@ _FEWEST = {
     "precision_recall": 4,
     "density_coverage": 6,
     "closest_pairs": 5,
+}
+
+# metrics of what a player learned: the function of the game, and what has to have it
+_LEARNED = {
+    "classification": ("classify", "a discriminator that learns the labels"),
+    "clusters": ("cluster", "a discriminator that learns categories"),
+    "neighbours": ("features", "an encoder"),
 }
 
 # of the metrics that can choose the best of several states: min or max of their first
@@ -33,6 +48,10 @@ BETTER = {
     "parzen": max,
     "modes": max,
     "stacked_modes": max,
+    "frechet_within": min,
+    "class_agreement": max,
+    "classification": min,
+    "clusters": max,
 }
 
 
@@ -47,13 +66,26 @@ def drawn(name: str, network: FeatureNetwork | None) -> list[str]:
         "modes": ["modes", "high_quality", "reverse_kl"],
         "classes": ["class_entropy"],
         "stacked_modes": ["modes", "kl"],
+        "classification": ["error_rate"],
+        "clusters": ["agreement"],
+        "neighbours": ["nearest_neighbour_accuracy"],
     }
-    alone = ("class_score", "sliced_wasserstein", "copying")
+    alone = "class_score", "sliced_wasserstein", "copying"
+    alone += "frechet_within", "class_agreement"
     return [name] if name in alone else values.get(name, [])
 
 
-def suited(config, info, n: int) -> list[str]:
-    """The metrics that suit n samples of a run: `info` is that of its `Dataset`."""
+def suited(config, info, n: int, game: Game | None = None) -> list[str]:
+    """The metrics that suit n samples of a run: `info` is that of its `Dataset`.
+
+    game: None for one that knows nothing of labels and learns nothing that can be asked
+
+    Those `OF_HELD_OUT` may be among them, whether or not there are such data.
+    """
+    return _of_samples(info, n, game) + _of_players(info, game)
+
+
+def _of_samples(info, n, game):
     if tuple(info.get("classes", ())) == TRIPLES:
         return ["stacked_modes"]
     if len(info["shape"]) < 3:
@@ -66,16 +98,39 @@ def suited(config, info, n: int) -> list[str]:
         names.insert(0, "frechet")
     if info["classes"] and set(info["classes"]) <= set(CLASSES.get(network, ())):
         names += ["class_score", "classes"]
+    if _is_told(game) and tuple(info["classes"]) == CLASSES.get(network):
+        if _of_a_class(info, n) >= _FEWEST_OF_A_CLASS:
+            names.append("frechet_within")
+        names.append("class_agreement")
     return names
 
 
-def chosen(config, info) -> list[str]:
+def _of_players(info, game):
+    names = ["classification", "clusters"] if info.get("classes") else []
+    return [name for name in names if getattr(game, _LEARNED[name][0], None)]
+
+
+def _is_told(game):
+    """Whether samples are asked for classes."""
+    return game is not None and "y" in game.given
+
+
+def _of_a_class(info, n):
+    """How many samples, or examples if these are fewer, the rarest class has."""
+    shares = info["shares"] or [1 / len(info["classes"])]
+    return min(n, info["size"]) * min(shares)
+
+
+def chosen(config, info, game: Game | None = None) -> list[str]:
     """The metrics that a run is judged by while it trains."""
-    named = list(config.evaluate_metrics)
-    return named or suited(config, info, sample_size(config, info))
+    if config.evaluate_metrics:
+        return list(config.evaluate_metrics)
+    names = suited(config, info, sample_size(config, info), game)
+    kept = config.data.get("validation_split")
+    return [name for name in names if kept or name not in OF_HELD_OUT]
 
 
-def refuse(config, dataset) -> None:
+def refuse(config, dataset, game: Game | None = None) -> None:
     """Raises UsageError for what a run asks to be judged by and cannot be.
 
     Before it trains, and not at its first evaluation.
@@ -85,31 +140,21 @@ def refuse(config, dataset) -> None:
     require_metrics(config.evaluate_metrics)
     if not config.evaluate_every:
         return
-    names, info = chosen(config, dataset.info), dataset.info
+    names, info = chosen(config, dataset.info, game), dataset.info
     able = [*(name for name in names if name in BETTER), "none"]
     if config.best not in able:
         raise UsageError(f"config.best={config.best}; {nearest(config.best, able)}")
-    n = sample_size(config, info)
-    few = min(n, info["size"])
+    few = min(sample_size(config, info), info["size"])
     network = features_for(info["shape"]) if len(info["shape"]) == 3 else None
-    wanting = {
-        "modes": not info.get("modes") and "data whose modes are known",
-        "stacked_modes": tuple(info["shape"]) != (28, 28, 3) and "stacked digits",
-    }
-    reads = network in CLASSES
-    for name in ("class_score", "classes", "covariate_shift"):
-        wanting[name] = not reads and "images that a classifier of the project reads"
-    if reads and tuple(info["classes"]) != CLASSES[network]:
-        wanting["covariate_shift"] = "data of classes that the project's classifier has"
-    for name in ("copying", "covariate_shift", "parzen"):
-        missing = dataset.validation is None and "data.validation_split"
-        wanting[name] = wanting.get(name) or missing
     for name in names:
+        wanting = _wanting(name, info, network) or _wanting_of(name, info, game, few)
+        if dataset.validation is None and name in OF_HELD_OUT:
+            wanting = wanting or "data.validation_split"
         if few < _FEWEST.get(name, 1):
-            wanting[name] = f"{_FEWEST[name]:,} samples and examples"
-        if wanting.get(name):
-            raise UsageError(f"metric {name} needs {wanting[name]}")
-    if isinstance(dataset.arrays, Records) and not reads:
+            wanting = f"{_FEWEST[name]:,} samples and examples"
+        if wanting:
+            raise UsageError(f"metric {name} needs {wanting}")
+    if isinstance(dataset.arrays, Records) and network not in CLASSES:
         size = dataset.arrays.first(MOST_STREAMED)["x"].nbytes
         if size > MOST_BYTES:
             raise UsageError(
@@ -117,6 +162,34 @@ def refuse(config, dataset) -> None:
                 "them in these data; leave it at 0 and judge the run afterwards, by "
                 "gan_jax.evaluate with --reference=train[:5000] or with --features"
             )
+
+
+def _wanting(name, info, network) -> str | None:
+    """What the data lack for a metric, if anything."""
+    if name == "modes" and not info.get("modes"):
+        return "data whose modes are known"
+    if name == "stacked_modes" and tuple(info["shape"]) != (28, 28, 3):
+        return "stacked digits"
+    named = name in ("covariate_shift", "class_agreement")
+    if (named or name in ("class_score", "classes")) and network not in CLASSES:
+        return "images that a classifier of the project reads"
+    if named and tuple(info["classes"]) != CLASSES[network]:
+        return "data of classes that the project's classifier has"
+    return None
+
+
+def _wanting_of(name, info, game, few) -> str | None:
+    """What the game lacks for a metric, if anything, or else the classes."""
+    if name in ("frechet_within", "class_agreement") and not _is_told(game):
+        return "a game whose generator is told labels"
+    if name == "frechet_within" and _of_a_class(info, few) < _FEWEST_OF_A_CLASS:
+        return f"{_FEWEST_OF_A_CLASS} samples and examples of each class"
+    function, what = _LEARNED.get(name, (None, None))
+    if function and getattr(game, function, None) is None:
+        return f"a game with {what}"
+    if function and not info["classes"]:
+        return "data with labels"
+    return None
 
 
 def sample_size(config, info) -> int:

@@ -5,7 +5,8 @@ features of an Inception network. It is called FID with that network's features 
 
 It sees means and covariances and nothing else, and it falls as the number of samples
 grows (Chong and Forsyth 2020): compare only equal numbers against an equal reference.
-It cannot tell a generator that copies its training examples from a good one.
+It cannot tell a generator that copies its training examples from a good one. Nor does
+it know what samples were asked for: `frechet_within` compares class with class.
 """
 
 import warnings
@@ -73,14 +74,56 @@ def frechet_distance(samples: Moments, reference: Moments) -> float:
     """
     _same_width(samples, reference)
     for name, x in (("samples", samples), ("reference examples", reference)):
-        if x.n < 2:
-            raise UsageError(f"{x.n} {name} are too few; at least 2 are needed")
-        if x.n <= len(x.mean):
+        _require_two(x.n, name)
+    _warn_of_few(samples.n, reference.n, len(samples.mean))
+    return _distance(samples, reference)
+
+
+def frechet_within(samples, asked, reference, labels) -> float:
+    """The mean over classes of the distance of a class's samples to its real examples.
+
+    samples, asked:    features [n, d], and the labels [n] that they were asked for
+    reference, labels: features [m, d] of real examples, and their labels [m]
+
+    The classes are those that were asked for, and each counts the same. Samples whose
+    mixture is right but which are of other classes than asked for are far off here and
+    not in the distance of all. As that does, it falls as the number of samples of a
+    class grows, and classes that have fewer than features raise a UserWarning.
+    """
+    x = checks.vectors(samples, "samples")
+    y = checks.vectors(reference, "reference examples")
+    checks.same_width(samples=x, reference=y)
+    asked = checks.labels(asked, "labels asked for", len(x))
+    labels = checks.labels(labels, "reference labels", len(y))
+    classes, made = np.unique(asked, return_counts=True)
+    real = np.array([np.count_nonzero(labels == label) for label in classes])
+    for name, counts in (("samples", made), ("reference examples", real)):
+        _require_two(counts.min(), f"{name} of class {classes[counts.argmin()]}")
+    _warn_of_few(made.min(), real.min(), x.shape[1])
+    distances = [
+        _distance(moments(x[asked == label]), moments(y[labels == label]))
+        for label in classes
+    ]
+    return float(np.mean(distances))
+
+
+def _require_two(n, name):
+    if n < 2:
+        raise UsageError(f"{n} {name} are too few; at least 2 are needed")
+
+
+def _warn_of_few(samples, reference, features):
+    """Of the numbers of vectors; the warning is of the caller's caller."""
+    for name, n in (("samples", samples), ("reference examples", reference)):
+        if n <= features:
             warnings.warn(
-                f"the Frechet distance of {x.n} {name} with {len(x.mean)} features is "
+                f"the Frechet distance of {n} {name} with {features} features is "
                 "strongly biased: more vectors than features are needed",
-                stacklevel=2,
+                stacklevel=3,
             )
+
+
+def _distance(samples, reference):
     # The eigenvalues of M R are those of the symmetric M^(1/2) R M^(1/2), the squares
     # of the singular values of this product: no square root of a negative number, and
     # none that would blow up rounding errors.

@@ -4,6 +4,9 @@ A copy lies closer to the training set than a fresh example of the same distribu
 does. `copying` compares the two (the three-sample test of Meehan et al. 2020, over the
 whole space at once). In pixels, a copy that is shifted by one pixel is far from its
 original: look at the neighbours too, and take features where there are good ones.
+
+How good features are, neighbours say as well: `neighbour_accuracy`, by which BiGAN's
+were judged (Donahue et al. 2017, arXiv:1605.09782).
 """
 
 from typing import NamedTuple
@@ -59,3 +62,14 @@ def copying(samples, training, held_out) -> Copying:
     # the statistic counts the pairs where y exceeds x
     share = mannwhitneyu(y, x, method="asymptotic").statistic / (n * m)
     return Copying(float(share), float(np.sqrt((n + m + 1) / (12 * n * m))))
+
+
+def neighbour_accuracy(train_x, train_y, test_x, test_y) -> float:
+    """The share of test examples whose nearest training example has their label.
+
+    Features or pixels [n, d] with labels [n]; Euclidean distances.
+    """
+    train_y = checks.labels(train_y, "training labels", len(train_x))
+    test_y = checks.labels(test_y, "test labels", len(test_x))
+    nearest = nearest_neighbours(test_x, train_x).indices[:, 0]
+    return float(np.mean(train_y[nearest] == test_y))

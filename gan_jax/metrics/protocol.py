@@ -33,7 +33,7 @@ class Protocol:
     """What has to agree before two values of a metric mean the same.
 
     metric:         its name, "frechet_distance"
-    samples:        how many were judged
+    samples:        how many were judged; None: a player was, on real examples
     seed:           of their latents; it may differ between repeats
     estimator:      the metric's settings in words, "10 disjoint subsets of 1000"
     features:       the feature network's name; None: the pixels or points themselves
@@ -45,10 +45,13 @@ class Protocol:
                     each minibatch ("batch"), or of many samples, measured anew
                     ("recalibrated"); None: no batch norm
     ema:            whether G's parameters were averaged; None: the samples are real
+    labels:         those that samples were asked for: as frequent as in the data
+                    ("data"), each as frequent as any other ("uniform"), or all of one
+                    class ("given 7"); None: G takes none, or the samples are real
     """
 
     metric: str
-    samples: int
+    samples: int | None
     seed: int
     estimator: str | None = None
     features: str | None = None
@@ -58,6 +61,7 @@ class Protocol:
     resizing: str | None = None
     batch_norm: Literal["running", "batch", "recalibrated"] | None = None
     ema: bool | None = None
+    labels: str | None = None
 
     def __post_init__(self):
         if self.batch_norm not in _BATCH_NORM:
@@ -181,7 +185,10 @@ def _differences(measurements):
     differences = []
     for field in dataclasses.fields(Protocol):
         name = field.name
-        values = dict.fromkeys(getattr(m.protocol, name) for m in measurements)
+        measured = measurements
+        if name == "labels":  # to take none sets a generator apart, but not real data
+            measured = [m for m in measurements if m.protocol.ema is not None]
+        values = dict.fromkeys(getattr(m.protocol, name) for m in measured)
         if name in _OF_GENERATORS:
             values.pop(None, None)
         if len(values) > 1 and name != _REPEATED:

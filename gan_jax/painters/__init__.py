@@ -7,6 +7,10 @@ vectors.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
+
+from gan_jax.sampling import latents_for
+
 
 class Painter(NamedTuple):
     """sample: state -> what is to be seen, on the device, of latents that stay the same
@@ -22,5 +26,19 @@ def make_painter(config, built, dataset, key) -> Painter:
     from gan_jax.painters import images, line, plane, vectors
 
     shape = tuple(dataset.info["shape"])
-    kind = images if len(shape) == 3 else {(1,): line, (2,): plane}.get(shape, vectors)
+    if len(shape) == 3:
+        return images.make_painter(config, built, dataset, key)
+    # a line or a plane shows D's output, which must not depend on anything but x
+    latents = jax.eval_shape(lambda: latents_for(built, key, 1))
+    plain = isinstance(latents, jax.ShapeDtypeStruct) and not built.game.given
+    kind = {(1,): line, (2,): plane}.get(shape, vectors) if plain else vectors
     return kind.make_painter(config, built, dataset, key)
+
+
+def make_other_painters(config, built, dataset, key) -> dict[str, Painter]:
+    """The painters of what a game shows beside samples, by name; of images alone."""
+    from gan_jax.painters import images
+
+    if len(dataset.info["shape"]) < 3:
+        return {}
+    return images.make_others(config, built, dataset, key)

@@ -1,14 +1,26 @@
-"""Samples of images as a grid."""
+"""Samples of images as a grid, and the grids that a game has beside it."""
+
+import zlib
+
+import jax
+import numpy as np
 
 from gan_jax import pictures
-from gan_jax.games import draw_latents, sampling
+from gan_jax.games import sampling
 from gan_jax.painters import Painter
+from gan_jax.sampling import latents_in_rows
 
 
 def make_painter(config, built, dataset, key) -> Painter:
-    """The samples of `config.sample_grid` latents, in rows and columns."""
+    """The samples of `config.sample_grid` latents, in rows and columns.
+
+    One class a row where the game has labels, or whatever the game shows in its place.
+    """
+    for picture in built.game.pictures:
+        if picture.name == "samples":
+            return _painter(picture, config, built, dataset, key)
     rows, columns = config.sample_grid
-    z = draw_latents(built.game, key, rows * columns)
+    z = latents_in_rows(built, key, rows, columns)
     generate = sampling(built.game)
 
     def sample(state):
@@ -18,3 +30,44 @@ def make_painter(config, built, dataset, key) -> Painter:
         return pictures.grid(dataset.to_uint8(samples), rows, columns)
 
     return Painter(sample, paint)
+
+
+def make_others(config, built, dataset, key) -> dict[str, Painter]:
+    """What the game shows beside its samples, by name."""
+    return {
+        picture.name: _painter(picture, config, built, dataset, key)
+        for picture in built.game.pictures
+        if picture.name != "samples"
+    }
+
+
+def _painter(picture, config, built, dataset, key):
+    """Of a game's picture, with held-out examples where there are some."""
+    rows, columns = config.sample_grid
+    # a key apart from those that the samples are drawn by
+    key = jax.random.fold_in(key, zlib.crc32(picture.name.encode()))
+    inputs = picture.inputs(key, _some(dataset, rows * columns), rows, columns)
+    draw = jax.jit(picture.draw)
+
+    def sample(state):
+        return draw(*state.sampler, inputs)
+
+    def paint(shown):
+        return pictures.grid(dataset.to_uint8(shown), rows, columns)
+
+    return Painter(sample, paint)
+
+
+def _some(dataset, n):
+    """A minibatch of n examples, evenly chosen, again and again where there are fewer.
+
+    As training sees them but for what is drawn at random: mirrors and noise.
+    """
+    arrays = dataset.arrays if dataset.validation is None else dataset.validation
+    sets = [arrays, arrays["other"]] if dataset.other else [arrays]
+    rows = [np.linspace(0, len(each["x"]) - 1, n).astype(np.int32) for each in sets]
+    return jax.jit(dataset.view)(
+        {name: jax.tree.map(np.asarray, leaf) for name, leaf in arrays.items()},
+        np.concatenate(rows),
+        jax.random.key(0),
+    )

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import pictures
-from gan_jax.games import draw_latents, sampling
+from gan_jax.games import sampling
 from gan_jax.painters import Painter
+from gan_jax.sampling import latents_for
 
 _SAMPLES = 20_000
 _ARROWS = 25
@@ -67,7 +68,7 @@ def stills(config, built, dataset, key, states) -> np.ndarray:
 def _make(config, built, dataset, key):
     """sample: state -> Seen; draw: several Seen, labels -> picture."""
     game = built.game
-    z = draw_latents(game, key, _SAMPLES)
+    z = latents_for(built, key, _SAMPLES)
     starts = None
     if z.shape[1] == 1:
         ranks = np.linspace(0, len(z) - 1, _ARROWS).astype(int)

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import pictures
-from gan_jax.games import draw_latents, sampling
+from gan_jax.games import sampling
 from gan_jax.metrics.modes import judge, known_modes
 from gan_jax.painters import Painter
+from gan_jax.sampling import latents_for
 from gan_jax.watches.modes import SAMPLES
 
 _SHOWN = 1_000  # of the samples and of the data
@@ -33,8 +34,8 @@ def make_painter(config, built, dataset, key) -> Painter:
     statistics of the plane.
     """
     game = built.game
-    z = draw_latents(game, key, SAMPLES)
-    lattice = _lattice(built.prior, draw_latents(game, key, 100_000))
+    z = latents_for(built, key, SAMPLES)
+    lattice = _lattice(built.prior, latents_for(built, key, 100_000))
     data = dataset.arrays["x"]
     data = data[np.linspace(0, len(data) - 1, min(len(data), _SHOWN)).astype(int)]
     low, high = _frame(data)

@@ -3,15 +3,16 @@
 import numpy as np
 
 from gan_jax import pictures
-from gan_jax.games import draw_latents, sampling
+from gan_jax.games import sampling
 from gan_jax.painters import Painter
+from gan_jax.sampling import latents_for
 
 _POINTS = 500
 
 
 def make_painter(config, built, dataset, key) -> Painter:
     """A scatter plot of 500 samples over as many examples."""
-    z = draw_latents(built.game, key, _POINTS)
+    z = latents_for(built, key, _POINTS)
     generate = sampling(built.game)
     shown = np.linspace(0, dataset.size - 1, min(dataset.size, _POINTS))
     real = dataset.arrays["x"][shown.astype(int)]

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from gan_jax.games import draw_latents, sampling
+from gan_jax.games import sampling
 from gan_jax.metrics.class_score import class_histogram, entropy
 from gan_jax.metrics.classifier import CLASSES
 from gan_jax.metrics.features import load_features
+from gan_jax.sampling import latents_for
 from gan_jax.watches import Watch
 
 SAMPLES = 1_000
@@ -19,7 +20,7 @@ def make_class_watch(config, built, dataset, key) -> Watch | None:
     is_mnist = tuple(dataset.info["shape"]) == (28, 28, 1)
     if not is_mnist or tuple(dataset.info["classes"]) != CLASSES["mnist"]:
         return None
-    z = draw_latents(built.game, key, SAMPLES)
+    z = latents_for(built, key, SAMPLES)
     generate = sampling(built.game)
     network = load_features("mnist")
 

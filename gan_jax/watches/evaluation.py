@@ -6,7 +6,7 @@ from pathlib import Path
 from gan_jax.errors import DivergedError, UsageError
 from gan_jax.loop.checkpoint import save_alone, saved_steps
 from gan_jax.metrics import choice, judge
-from gan_jax.metrics.case import Case, Real
+from gan_jax.metrics.case import Case, Learned, Real
 from gan_jax.metrics.features import load_features
 from gan_jax.metrics.modes import known_modes
 from gan_jax.metrics.modes import perfect as modes_of_the_data
@@ -25,7 +25,7 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
     """
     if not config.evaluate_every:
         return None
-    names = choice.chosen(config, dataset.info)
+    names = choice.chosen(config, dataset.info, built.game)
     n = choice.sample_size(config, dataset.info)
     shape = dataset.info["shape"]
     network = load_features(choice.features_for(shape)) if len(shape) == 3 else None
@@ -46,7 +46,11 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
             samples = run.sample(n)
         except UsageError as error:  # they overflow, before a loss or parameter does
             raise DivergedError(f"diverged: {error}") from None
-        case = Case(samples, network, reference, lend, lend, modes)
+        case = Case(
+            *(samples, network, reference, lend, lend, modes),
+            asked=run.labels(n),
+            learned=Learned.of(run),
+        )
         about = judge.about(run, experiment)
         values = {}
         for name, (found, _) in zip(

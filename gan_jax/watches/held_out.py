@@ -17,9 +17,11 @@ def make_held_out(config, built, dataset, key) -> Watch | None:
     """
     if dataset.validation is None:
         return None
-    size = len(dataset.validation["x"])
+    arrays = dataset.validation
+    sets = [arrays, arrays["other"]] if dataset.other else [arrays]
+    size = min(len(each["x"]) for each in sets)
     n = min(config.batch_size, size) // config.pack * config.pack
-    arrays = jax.device_put(dataset.validation)
+    arrays = jax.device_put(arrays)
 
     on_minibatch = _on_minibatch(built.game, built.schedule, dataset.view)
 
@@ -28,7 +30,7 @@ def make_held_out(config, built, dataset, key) -> Watch | None:
             on_minibatch(
                 state,
                 arrays,
-                np.arange(j * n, (j + 1) * n, dtype=np.int32),
+                np.tile(np.arange(j * n, (j + 1) * n, dtype=np.int32), len(sets)),
                 jax.random.fold_in(key, j),
             )
             for j in range(size // n)
@@ -59,7 +61,8 @@ def _on_minibatch(game, schedule, view):
         g_loss, (_, g_metrics) = game.g_loss(
             g.params, g.stats, d, numbers, batch, game_key
         )
-        players = {"d": d_metrics | {"loss": d_loss}, "g": g_metrics | {"loss": g_loss}}
+        # as in training, the bare loss where more than that is minimised
+        players = {"d": {"loss": d_loss} | d_metrics, "g": {"loss": g_loss} | g_metrics}
         return {
             f"validation_{player}_{name}": value
             for player, metrics in players.items()

@@ -1,7 +1,8 @@
 """Which modes of the data a run's samples have found, where the modes are known."""
 
-from gan_jax.games import draw_latents, sampling
+from gan_jax.games import sampling
 from gan_jax.metrics.modes import judge, known_modes, perfect
+from gan_jax.sampling import latents_for
 from gan_jax.watches import Watch
 
 SAMPLES = 2_500  # as many as PacGAN and VEEGAN judge
@@ -16,7 +17,7 @@ def make_mode_watch(config, built, dataset, key) -> Watch | None:
     modes = known_modes(dataset.info)
     if modes is None:
         return None
-    z = draw_latents(built.game, key, SAMPLES)
+    z = latents_for(built, key, SAMPLES)
     generate = sampling(built.game)
 
     def compute(state):

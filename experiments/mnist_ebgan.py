@@ -1,0 +1,29 @@
+"""MNIST with EBGAN and its pulling-away term (Zhao et al. 2017).
+
+    python -m gan_jax.main --config=experiments/mnist_ebgan.py
+
+D's energy is the error of an autoencoder. The authors' code is not public; the networks
+are those of another implementation, half as wide.
+"""
+
+from . import default
+
+
+def get_config():
+    config = default.get_config()
+    config.steps = 4_000
+    config.batch_size = 64
+    config.game = dict(name="ebgan")
+    config.generator = dict(name="ebgan", width=32)
+    config.discriminator = dict(name="ebgan", width=32)
+    config.prior = dict(name="uniform", dim=62)
+    config.data = dict(
+        name="tfds",
+        builder="mnist",
+        split="train[:50000]",
+        validation_split="train[50000:]",
+    )
+    config.scaling = dict(name="unit")
+    config.validate_every = 500
+    config.checkpoint_every = 500
+    return config

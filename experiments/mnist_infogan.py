@@ -1,0 +1,33 @@
+"""MNIST with InfoGAN (Chen et al. 2016): codes that turn out to be digits and slants.
+
+    python -m gan_jax.main --config=experiments/mnist_infogan.py
+
+No label is shown. Beside `samples/`, whose rows are categories, `code_1.png` and
+`code_2.png` show what the continuous codes do. In the paper the categories are digits
+with an error of 5 %; the authors' code takes 5,000 steps, its networks are
+--config.generator.width=64 --config.discriminator.width=64.
+"""
+
+from . import default
+
+
+def get_config():
+    config = default.get_config()
+    config.steps = 5_000
+    config.game = dict(name="infogan")
+    config.generator = dict(name="infogan", width=16)
+    config.discriminator = dict(name="infogan", width=16)
+    config.prior = dict(name="uniform", dim=62)
+    config.data = dict(
+        name="tfds",
+        builder="mnist",
+        split="train[:50000]",
+        validation_split="train[50000:]",
+    )
+    config.scaling = dict(name="unit")
+    config.d_optimizer = dict(name="adam", learning_rate=2e-4, b1=0.5)
+    config.g_optimizer = dict(name="adam", learning_rate=1e-3, b1=0.5)
+    config.validate_every = 500
+    config.checkpoint_every = 500
+    config.sample_grid = (10, 10)
+    return config

@@ -1,0 +1,47 @@
+"""The real data of a trained run, of whichever split, to judge its samples against."""
+
+from gan_jax.build import load_dataset
+from gan_jax.config.files import from_json, to_json
+from gan_jax.data.source import overlap, parse_split
+from gan_jax.errors import UsageError
+from gan_jax.metrics.case import Real
+from gan_jax.run import Run
+
+
+def real_examples(run: Run, split: str | None = None) -> Real:
+    """The examples of a run's data, of another split than its own if one is given.
+
+    Of its own they are those that it was trained on; of another one, all.
+    """
+    values = to_json(run.config)
+    values.pop("other", None)
+    values["data"].pop("validation_split", None)
+    if split is not None:
+        parse_split(split)
+        values["data"]["split"] = split
+        values["data"].pop("per_class", None)
+    dataset = load_dataset(from_json(values))
+    used = values["data"].get("split", "train")
+    return Real.of(run.config, run.built.scaling, used, run.info, dataset.arrays)
+
+
+def held_out(run: Run, split: str | None = None) -> Real:
+    """Examples that a run was not trained on: of `split`, or of those that there are.
+
+    Raises UsageError for a split that it was trained on.
+    """
+    used = run.config.data.get("split", "train")
+    kept = run.config.data.get("validation_split")
+    asked = split or "test"
+    try:
+        if overlap(asked, used):
+            raise UsageError(
+                f"{asked} shares examples with config.data.split={used}, what the run "
+                "was trained on"
+            )
+        return real_examples(run, asked)
+    except UsageError as error:
+        if kept and not split:
+            return real_examples(run, kept)
+        said = f"held-out data: {error}; --held_out names another split"
+        raise UsageError(said) from None

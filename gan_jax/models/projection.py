@@ -1,0 +1,75 @@
+"""A small pair with a projection discriminator (Miyato and Koyama 2018).
+
+arXiv:1802.05637, in the convolutions of SNGAN: conditional batch norm in the generator,
+spectral norm in every layer of the discriminator. For MNIST and other images whose
+sides divide by 4, pixels in [-1, 1]. Weights start from N(0, 0.02).
+"""
+
+import functools
+
+from flax import linen as nn
+
+from gan_jax import layers
+from gan_jax.config.ranges import Count
+from gan_jax.errors import UsageError
+
+_normal = nn.initializers.normal(0.02)
+
+
+def _check(shape):
+    if len(shape) != 3 or shape[0] % 4 or shape[1] % 4:
+        raise UsageError(
+            "projection takes images (height, width, channels) with height and width "
+            f"divisible by 4, not {tuple(shape)}"
+        )
+
+
+class Generator(nn.Module):
+    """A dense layer, two transposed convolutions; conditional batch norm, ReLU; tanh.
+
+    `width` is the channel count next to the image; the dense layer makes h/4 * w/4
+    places of twice as many.
+    """
+
+    shape: tuple[int, ...]
+    classes: int
+    width: Count = 64
+
+    @nn.compact
+    def __call__(self, z, y, *, train=False):
+        _check(self.shape)
+        height, width, channels = self.shape
+        places = height // 4, width // 4
+        double = functools.partial(
+            layers.ConvTranspose, kernel=4, stride=2, kernel_init=_normal
+        )
+
+        def activate(h):
+            return nn.relu(layers.ConditionalBatchNorm(self.classes)(h, y, train))
+
+        # batch norm takes away a bias of a channel, but not one of a place
+        units = places[0] * places[1] * 2 * self.width
+        h = layers.Dense(units, kernel_init=_normal)(z).reshape(len(z), *places, -1)
+        h = double(self.width, use_bias=False)(activate(h))
+        return nn.tanh(double(channels)(activate(h)))
+
+
+class Discriminator(nn.Module):
+    """Convolutions that halve the size, each before one that keeps it; a projection.
+
+    `width` channels, then twice as many; leaky ReLU of slope 0.1, sums over pixels.
+    `weight` is that of every layer, the vectors of the classes among them.
+    """
+
+    classes: int
+    width: Count = 64
+    weight: layers.WeightName = "spectral"
+
+    @nn.compact
+    def __call__(self, x, y, *, train=False):
+        _check(x.shape[1:])
+        how = {"kernel_init": _normal, "weight": layers.weight(self.weight)}
+        for features in (self.width, 2 * self.width):
+            x = nn.leaky_relu(layers.Conv(features, 4, 2, **how)(x), 0.1)
+            x = nn.leaky_relu(layers.Conv(features, 3, **how)(x), 0.1)
+        return layers.Head("projection", self.classes, **how)(x.sum(axis=(1, 2)), y)
