@@ -117,7 +117,7 @@ def _write_walk(run: Run, out, num, seed, label):
         z = path(np.asarray(moving), np.asarray(still), line)
     frames = [
         run.generate(jax.tree.map(lambda leaf, i=i: leaf[i], z))
-        for i in range(_STATIONS * _FRAMES)
+        for i in range(len(jax.tree.leaves(z)[0]))
     ]
     seen = np.concatenate(frames)
     shown = [_picture(x, seen, rows) for x in frames]
