@@ -81,7 +81,8 @@ def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
 
     metrics: of `Run.metrics`; pale as logged, and their running means. A grey line
     marks the value at equilibrium, where p_g = p_data and D is the best there is, as
-    far as it is known. What is minimised beside D's loss has a panel of its own.
+    far as it is known. What is minimised beside D's loss has a panel of its own, and so
+    has what else a game may measure.
     """
     d_rest, g_rest = _losses_at_equilibrium(loss)
     output = "D, probability of real" if loss.logits else "D, mean score"
@@ -98,8 +99,13 @@ def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
           "fake": "d_fake_accuracy"}, 0.5),
     ]  # fmt: skip
     penalties = {"training": "d_penalty", "held out": "validation_d_penalty"}
-    if "d_penalty" in metrics:
-        panels.insert(1, ("D's penalty", penalties, None))
+    panels.insert(1, ("D's penalty", penalties, None))
+    convergence = {
+        "training": "d_convergence",
+        "held out": "validation_d_convergence",
+    }
+    panels.append(("convergence, less is better", convergence, None))
+    panels = [panel for panel in panels if set(panel[1].values()) & set(metrics)]
     colors = {"real": "C0", "training": "C0", "held out": "C2", "fake": "C1"}
     figure, axes = _figure(len(panels), width=4.2, height=3.2)
     for panel, (title, curves, equilibrium) in zip(axes, panels, strict=True):

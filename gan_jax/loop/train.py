@@ -5,10 +5,13 @@ import functools
 from pathlib import Path
 
 import jax
+import numpy as np
 
 from gan_jax.build import build, initial_state, load_training_data
 from gan_jax.config.validation import validate
 from gan_jax.data.feed import make_feed
+from gan_jax.data.labels import describe
+from gan_jax.data.stream import Records
 from gan_jax.errors import Interrupted, UsageError
 from gan_jax.loop import multihost, parallel
 from gan_jax.loop.checkpoint import restore, saved_steps
@@ -78,11 +81,26 @@ def prepare(config):
     """The data set and the functions of an experiment, once they are seen to fit."""
     dataset = load_training_data(config)
     built = build(config, dataset.info, dataset.mean)
+    _refuse_unlabelled(config, dataset, built.game)
     if config.evaluate_every or config.evaluate_metrics or config.best != "none":
         from gan_jax.metrics import choice  # half a second, which other runs gain
 
         choice.refuse(config, dataset, built.game)
     return dataset, built
+
+
+def _refuse_unlabelled(config, dataset, game):
+    """Raises UsageError for data whose minibatches, drawn anew, come without labels."""
+    if "y" not in game.given or isinstance(dataset.arrays, Records):
+        return
+    rows = np.zeros((config.batch_size * len(dataset.sizes),), np.int32)
+    key = jax.random.key(0)
+    batch = jax.eval_shape(dataset.view, dict(dataset.arrays), rows, key)
+    if "y" not in batch:
+        raise UsageError(
+            f"game {config.game.name} is played with labels, but data "
+            f"{config.data.name} draw every minibatch anew, without them"
+        )
 
 
 def announce(config, dataset, state, devices: str) -> None:
@@ -94,6 +112,12 @@ def announce(config, dataset, state, devices: str) -> None:
 
     shape = "x".join(map(str, dataset.info["shape"]))
     say(f"data: {config.data.name}, {dataset.size:,} examples of {shape}")
+    if dataset.other:
+        say(f"other data: {config.other.name}, {dataset.other.size:,} examples")
+    for info in (dataset.info, dataset.info.get("other", {})):
+        if info.get("classes"):
+            say(f"labels: {describe(tuple(info['classes']))}")
+            break
     say(
         f"generator: {config.generator.name}, {parameters(state.g)}; "
         f"discriminator: {config.discriminator.name}, {parameters(state.d)}"

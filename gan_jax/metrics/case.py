@@ -60,6 +60,7 @@ class Learned(NamedTuple):
     classify: [n, ...] -> probabilities of the data's classes [n, classes]
     cluster:  [n, ...] -> probabilities of categories without names [n, k]
     features: [n, ...] -> what an encoder sees in them [n, d]
+    convergence: [n, ...], seed of latents -> the game's own measure; less is better
 
     Each raises UsageError where the game has nothing of the kind.
     """
@@ -67,10 +68,11 @@ class Learned(NamedTuple):
     classify: Callable
     cluster: Callable
     features: Callable
+    convergence: Callable
 
     @classmethod
     def of(cls, run) -> "Learned":
-        return cls(run.classify, run.cluster, run.features)
+        return cls(run.classify, run.cluster, run.features, run.convergence)
 
 
 class Result(NamedTuple):

@@ -18,7 +18,7 @@ _FEWEST_OF_A_CLASS = 20  # on average: hardly ever fewer than two, by chance
 # metrics that need examples which no player has seen
 OF_HELD_OUT = (
     *("copying", "covariate_shift", "parzen"),
-    *("classification", "clusters", "neighbours"),
+    *("classification", "clusters", "neighbours", "convergence"),
 )
 
 # samples and examples without which a metric says nothing
@@ -36,6 +36,7 @@ _LEARNED = {
     "classification": ("classify", "a discriminator that learns the labels"),
     "clusters": ("cluster", "a discriminator that learns categories"),
     "neighbours": ("features", "an encoder"),
+    "convergence": ("measure", "a measure of convergence"),
 }
 
 # of the metrics that can choose the best of several states: min or max of their first
@@ -52,6 +53,7 @@ BETTER = {
     "class_agreement": max,
     "classification": min,
     "clusters": max,
+    "convergence": min,
 }
 
 
@@ -71,7 +73,7 @@ def drawn(name: str, network: FeatureNetwork | None) -> list[str]:
         "neighbours": ["nearest_neighbour_accuracy"],
     }
     alone = "class_score", "sliced_wasserstein", "copying"
-    alone += "frechet_within", "class_agreement"
+    alone += "frechet_within", "class_agreement", "convergence"
     return [name] if name in alone else values.get(name, [])
 
 
@@ -106,7 +108,8 @@ def _of_samples(info, n, game):
 
 
 def _of_players(info, game):
-    names = ["classification", "clusters"] if info.get("classes") else []
+    names = ["convergence"]
+    names += ["classification", "clusters"] if info.get("classes") else []
     return [name for name in names if getattr(game, _LEARNED[name][0], None)]
 
 
@@ -187,7 +190,7 @@ def _wanting_of(name, info, game, few) -> str | None:
     function, what = _LEARNED.get(name, (None, None))
     if function and getattr(game, function, None) is None:
         return f"a game with {what}"
-    if function and not info["classes"]:
+    if function and name != "convergence" and not info["classes"]:
         return "data with labels"
     return None
 

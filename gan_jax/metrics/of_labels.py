@@ -87,6 +87,13 @@ def _neighbours(case):
     return Result(values, fields, {x: _standard_error(values[x], n) for x in values})
 
 
+def _convergence(case):
+    test = case.held_out
+    value = case.learned.convergence(np.asarray(test.x), case.seed)
+    fields = {"reference": test.name, "reference_size": len(test.x)}
+    return Result({"convergence": value}, {"metric": "convergence", **fields})
+
+
 def _tested(real):
     return {"reference": real.name, "reference_size": len(real.x), **_WITHOUT_SAMPLES}
 
@@ -102,4 +109,5 @@ METRICS = {
     "classification": _classification,
     "clusters": _clusters,
     "neighbours": _neighbours,
+    "convergence": _convergence,
 }

@@ -27,8 +27,11 @@ def make_watches(
     from gan_jax.watches.evaluation import make_evaluation
     from gan_jax.watches.held_out import make_held_out
     from gan_jax.watches.modes import make_mode_watch
+    from gan_jax.watches.players import make_classification, make_clusters
 
-    evaluated = chosen(config, dataset.info) if config.evaluate_every else ()
+    evaluated = (
+        chosen(config, dataset.info, built.game) if config.evaluate_every else ()
+    )
     watches = [
         make_held_out(config, built, dataset, key),
         make_evaluation(config, built, dataset, workdir, experiment),
@@ -38,4 +41,8 @@ def make_watches(
         watches.append(make_mode_watch(config, built, dataset, sample_key))
     if "classes" not in evaluated:
         watches.append(make_class_watch(config, built, dataset, sample_key))
+    if "classification" not in evaluated:
+        watches.append(make_classification(config, built, dataset))
+    if "clusters" not in evaluated:
+        watches.append(make_clusters(config, built, dataset))
     return [watch for watch in watches if watch is not None]

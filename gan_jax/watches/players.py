@@ -1,0 +1,64 @@
+"""What a player has learned to tell of held-out examples."""
+
+import functools
+
+import jax
+import numpy as np
+
+from gan_jax.metrics.classification import errors
+from gan_jax.metrics.clusters import best_agreement
+from gan_jax.watches import Watch
+
+_CHUNK = 1_000  # examples that a network sees at a time
+
+
+def make_classification(config, built, dataset) -> Watch | None:
+    """D's errors on held-out examples, where it learns their labels; else None."""
+    if built.game.classify is None or (real := _labelled(built, dataset)) is None:
+        return None
+    x, y = real
+
+    def read(logits):
+        wrong = errors(_joined(logits), y)
+        return {"errors": wrong, "error_rate": wrong / len(y)}
+
+    compute = functools.partial(_in_chunks, jax.jit(built.game.classify), x)
+    return Watch(config.validate_every, compute, read, {"error_rate": 0.0})
+
+
+def make_clusters(config, built, dataset) -> Watch | None:
+    """How well D's categories agree with the labels of held-out examples, never shown.
+
+    None where the game has no categories, or the examples no labels.
+    """
+    if built.game.cluster is None or (real := _labelled(built, dataset)) is None:
+        return None
+    x, y = real
+
+    def read(logits):
+        p = _joined(logits)
+        share = best_agreement(p.argmax(axis=1), y, max(p.shape[1], y.max() + 1))
+        return {"agreement": share}
+
+    compute = functools.partial(_in_chunks, jax.jit(built.game.cluster), x)
+    return Watch(config.validate_every, compute, read, {"agreement": 1.0})
+
+
+def _labelled(built, dataset):
+    """Held-out examples as the networks see them, in chunks, and their labels."""
+    held_out = dataset.validation
+    if held_out is None or "y" not in held_out:
+        return None
+    rows = np.arange(len(held_out["x"]))
+    chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
+    fitted = dataset.info["fitted"]
+    x = [built.scaling.apply(held_out["x"][chunk], fitted) for chunk in chunks]
+    return x, np.asarray(held_out["y"])
+
+
+def _in_chunks(function, chunks, state):
+    return [function(state.d, x) for x in chunks]
+
+
+def _joined(logits):
+    return np.concatenate(jax.device_get(logits))
