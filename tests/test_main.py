@@ -343,7 +343,10 @@ def refused(outcome, message):
             ["--config.steps=0", "--config.prior.dim=0"],
             r"config\.steps=0: .*; config\.prior\.dim=0: ",
         ),
-        (["--config.batch_size=1798"], "larger than the data: 1,797 examples"),
+        (
+            ["--config.batch_size=1798"],
+            "larger than the data of config.data: 1,797 examples",
+        ),
         (["--config.data.split=tset"], "'tset'; accepted: train"),
         (["--config.data.split=train[5"], "is not understood"),
         (

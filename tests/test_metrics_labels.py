@@ -298,6 +298,7 @@ def test_what_was_learned_is_tested_on_held_out_examples(bars):
         classify=lambda x: read if x is half.x else None,
         cluster=lambda x: clusters if x is half.x else None,
         features=lambda x: columns_of(x)[0],
+        convergence=lambda x, seed: 2.0 + seed if x is half.x else None,
     )
     given = {"held_out": lambda: half, "learned": learned}
     names = "classification", "clusters", "neighbours"
@@ -317,6 +318,8 @@ def test_what_was_learned_is_tested_on_held_out_examples(bars):
         assert (protocol.samples, protocol.seed) == (None, 0)
         assert (protocol.ema, protocol.labels, protocol.batch_norm) == (None,) * 3
         assert "samples" not in str(protocol)
+    measured = judged(bars, ["convergence"], **given)["convergence"]
+    assert measured.values == {"convergence": 2.0 + measured.protocol.seed}
     assert found["clusters"].protocol.reference == "bars test"
     assert found["neighbours"].protocol.estimator == "tested on bars test"
     assert found["neighbours"].protocol.reference == "bars"
@@ -324,7 +327,7 @@ def test_what_was_learned_is_tested_on_held_out_examples(bars):
 
 def test_neighbours_of_vectors_have_no_pixels():
     real = Real("points", np.arange(9, dtype=np.float32)[:, np.newaxis], np.arange(9))
-    learned = Learned(None, None, features=lambda x: 2 * x)
+    learned = Learned(None, None, features=lambda x: 2 * x, convergence=None)
     case = Case(real.x, None, real, held_out=lambda: real, learned=learned)
     ((found, _),) = judge.judge(case, ["neighbours"])
     assert found.values == {"nearest_neighbour_accuracy": 1}
@@ -334,7 +337,7 @@ def test_a_metric_without_labels_is_refused(bars):
     def unlearned(images):
         raise UsageError("no encoder")
 
-    learned = Learned(*[unlearned] * 3)
+    learned = Learned(*[unlearned] * 4)
     bare = bars._replace(y=None)
     given = {"held_out": lambda: bare, "learned": learned}
     asked = {"asked": bars.y}

@@ -91,11 +91,13 @@ def copy(uninterrupted, tmp_path):
 def test_the_first_lines_say_what_is_trained_where(gan, flags, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = gan(*flags, "--config.steps=1")
-    versions, data, networks, devices, workdir = outcome.err.splitlines()[:5]
+    versions, data, labels, *rest = outcome.err.splitlines()[:6]
+    networks, devices, workdir = rest
     assert (outcome.status, outcome.out) == (0, "")
     assert f"gan_jax {gan_jax.__version__}, jax {jax.__version__}, " in versions
     assert f"{jax.device_count()} x cpu" in versions
     assert "1,797 examples of 8x8x1" in data
+    assert labels == "labels: 10 classes: 0 to 9"
     # 8 -> 16 -> 64 and 64 -> 16 -> 1, with biases
     assert "generator: mlp, 1,232 parameters" in networks
     assert "discriminator: mlp, 1,057 parameters" in networks
