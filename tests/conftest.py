@@ -186,6 +186,20 @@ def digits_run(tmp_path_factory):
     return workdir
 
 
+@pytest.fixture(scope="session")
+def labelled_run(tmp_path_factory):
+    """The work directory of a small run with labels; not to be changed."""
+    workdir = tmp_path_factory.mktemp("runs") / "labelled"
+    fields = (
+        *("batch_size=16", "prior.dim=4", "sample_grid=2,2", "steps=2"),
+        *("game.labels=true", "generator.name=conditional_dcgan", "generator.width=2"),
+        *("discriminator.name=conditional_dcgan", "discriminator.width=2"),
+    )
+    flags = [f"--config.{field}" for field in fields]
+    assert cli.run(main.main, [ONE_DEVICE, f"--workdir={workdir}", *flags]) == 0
+    return workdir
+
+
 @pytest.fixture
 def bench(capsys):
     """python -m gan_jax.benchmark, in this process."""

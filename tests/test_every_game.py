@@ -117,14 +117,9 @@ def test_two_devices_are_one(config, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def labelled(tmp_path_factory):
+def labelled(labelled_run):
     """A conditional run."""
-    folder = tmp_path_factory.mktemp("labelled")
-    config, _ = load_experiment("experiments/digits.py")
-    flags = [*flags_of("gan", folder), "devices=1", "steps=2"]
-    override(config, [tuple(flag.split("=", 1)) for flag in flags])
-    gan_jax.train(config, folder / "run")
-    return gan_jax.load(folder / "run")
+    return gan_jax.load(labelled_run)
 
 
 def test_a_run_makes_what_is_asked_for(labelled):

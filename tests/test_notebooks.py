@@ -7,10 +7,11 @@ import nbformat
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-# of each notebook: how many pictures it shows, and something it says
+# of each notebook: how many pictures it shows, something it says, the run it shows
 SHOWN = {
-    "samples.ipynb": (4, "step 60 of"),
-    "theory.ipynb": (10, "-1.3863, -log 4 = -1.3863"),
+    "classes.ipynb": (2, "classes 0, 1, 2, 3", "labelled_run"),
+    "samples.ipynb": (4, "step 60 of", "digits_run"),
+    "theory.ipynb": (10, "-1.3863, -log 4 = -1.3863", "digits_run"),
 }
 
 
@@ -28,8 +29,9 @@ def test_every_notebook_is_known():
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_a_notebook_runs_from_top_to_bottom(path, digits_run, tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_JAX_WORKDIR", str(digits_run))
+def test_a_notebook_runs_from_top_to_bottom(path, request, tmp_path, monkeypatch):
+    pictures, words, run = SHOWN[path.name]
+    monkeypatch.setenv("GAN_JAX_WORKDIR", str(request.getfixturevalue(run)))
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     assert outputs(notebook) == []
@@ -37,7 +39,6 @@ def test_a_notebook_runs_from_top_to_bottom(path, digits_run, tmp_path, monkeypa
     nbclient.NotebookClient(notebook, timeout=300, resources=place).execute()
     made = outputs(notebook)
     shown = [output for output in made if "image/png" in output.get("data", {})]
-    pictures, words = SHOWN[path.name]
     assert len(shown) == pictures
     said = "".join(output.text for output in made if output.output_type == "stream")
     assert words in said
