@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from gan_jax.config.hparams import default_numbers, hparams, structure_of
 from gan_jax.config.resolve import FACTS, PARTS, arguments, bind, keywords, resolve
+from gan_jax.config.types import is_required
 from gan_jax.data.dataset import Dataset, Options, beside, make_dataset
 from gan_jax.data.scaling import Scaling
 from gan_jax.data.source import overlap
@@ -213,7 +214,13 @@ def _spread(prior):
 def _network(config, entry, facts, mean):
     """The network of an entry, with those of the facts that it has fields for."""
     fields = inspect.signature(resolve(entry, config[entry].name)).parameters
-    given = {name: facts[name] for name in FACTS if name in fields}
+    given = {name: facts[name] for name in facts if name in fields}
+    for name in set(FACTS) & set(fields) - set(facts):
+        if is_required(fields[name]):
+            raise UsageError(
+                f"{entry} {config[entry].name} is made for {name}, which game "
+                f"{config.game.name} does not have"
+            )
     module = bind(entry, config[entry], **given)()
     if getattr(module, "marginal_bias", False):
         module = module.clone(mean=mean())

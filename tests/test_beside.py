@@ -74,6 +74,13 @@ def test_both_are_scaled_as_the_first_set_is():
     rows = np.arange(20)
     batch = data.view(data.arrays, np.concatenate([rows, rows]), jax.random.key(0))
     np.testing.assert_array_equal(batch["x"], batch["other"]["x"])
+    assert data.other.info["fitted"] == alone.info["fitted"]
+    assert (
+        load_dataset(config_of("scaling.name=gcn", "data.split=train[:100]")).info[
+            "fitted"
+        ]
+        != alone.info["fitted"]
+    )
     expected = alone.view(alone.arrays, rows, jax.random.key(0))
     np.testing.assert_array_equal(batch["x"], expected["x"])
 
