@@ -68,6 +68,25 @@ def weight_norm(layer: nn.Module, kernel):
     return (wide * spread(gain / norm, wide, axis)).astype(kernel.dtype)
 
 
+def of_length(length: float, learned: bool = False):
+    """A `weight` of layers: of each unit's weights, the direction times `length`.
+
+    If `learned`, the lengths are the parameter "gain" [units], and start from there.
+    """
+
+    def weight(layer, kernel):
+        axis = layer.unit_axis % kernel.ndim
+        others = tuple(i for i in range(kernel.ndim) if i != axis)
+        wide = kernel.astype(jnp.float32)
+        norm = jnp.sqrt(jnp.sum(jnp.square(wide), others))
+        gain = length
+        if learned:
+            gain = layer.param("gain", nn.initializers.constant(length), norm.shape)
+        return (wide * spread(gain / norm, wide, axis)).astype(kernel.dtype)
+
+    return weight
+
+
 @dataclasses.dataclass(frozen=True)
 class equalised:
     """The parameter times gain / sqrt(fan_in), its learning rate equalised.

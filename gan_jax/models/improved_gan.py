@@ -13,34 +13,14 @@ its noise; biases start at 0.
 import math
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
 from gan_jax import layers
 from gan_jax.config.ranges import Counts, NotNegative
-from gan_jax.layers.norms import spread
+from gan_jax.layers.weights import of_length
 
 _PIXELS = 0.067  # the variance of a pixel of MNIST, on average
 _RECTIFIED = 0.5 - 0.5 / math.pi  # and of max(0, N(0, 1))
-
-
-def of_length(length: float, learned: bool = False):
-    """A `weight` of layers: of each unit's weights, the direction times `length`.
-
-    If `learned`, the lengths are the parameter "gain" [units], and start from there.
-    """
-
-    def weight(layer, kernel):
-        axis = layer.unit_axis % kernel.ndim
-        others = tuple(i for i in range(kernel.ndim) if i != axis)
-        wide = kernel.astype(jnp.float32)
-        norm = jnp.sqrt(jnp.sum(jnp.square(wide), others))
-        gain = length
-        if learned:
-            gain = layer.param("gain", nn.initializers.constant(length), norm.shape)
-        return (wide * spread(gain / norm, wide, axis)).astype(kernel.dtype)
-
-    return weight
 
 
 class Generator(nn.Module):

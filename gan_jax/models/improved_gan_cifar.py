@@ -13,7 +13,7 @@ from flax import linen as nn
 from gan_jax import layers
 from gan_jax.config.ranges import Count, Fraction
 from gan_jax.errors import UsageError
-from gan_jax.models.improved_gan import of_length
+from gan_jax.layers.weights import of_length
 
 _SLOPE = 0.2
 _PIXELS = 0.26  # the mean square of a pixel of CIFAR-10; the mean is near 0
