@@ -4,7 +4,7 @@
                -> config.validation: held to the signatures of what it names
                -> build.build: its names become the functions of a run, `Built`;
                later on it is read for plain numbers, such as log_every, and recorded
-    minibatch  data/*.py: `Source` -> data.dataset: `Dataset`, examples as stored
+    minibatch  data/*.py: `Source` -> data.loading, data.dataset: `Dataset`, as stored
                -> data.feed: which of them, by seed and step -> loop.dispatch
                -> `Dataset.view` inside of the program: what the networks see
     state      build.initial_state -> train_step: (state, batch) -> (state, metrics)

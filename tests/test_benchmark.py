@@ -13,6 +13,7 @@ from gan_jax.benchmark import peer, scaling, tables, timing
 from gan_jax.benchmark import population as members_of
 from gan_jax.benchmark.ours import Ours, operations
 from gan_jax.config.files import load_experiment, override
+from gan_jax.data import loading
 from gan_jax.data.feed import make_feed
 from gan_jax.loop import parallel, population, teams
 from gan_jax.loop.dispatch import make_dispatch
@@ -197,7 +198,7 @@ def test_the_time_of_a_member_is_its_share(monkeypatch):
         timing, "alternate", lambda sides, steps, n: dict.fromkeys(sides, [6.0] * n)
     )
     config = changed("experiments/digits.py", *TINY)
-    (found,) = members_of.measure(config, build.load_dataset(config), [3], 2)
+    (found,) = members_of.measure(config, loading.load_dataset(config), [3], 2)
     times = {"alone": [6.0, 6.0], "side_by_side": [2.0, 2.0], "in_turns": [2.0, 2.0]}
     assert found["member_step_s"] == times
 
@@ -216,7 +217,7 @@ def test_members_differ_in_seed_and_learning_rates():
 def test_populations_run_the_programs_of_runs():
     """In turns, that of each run; side by side, one with the operations of all."""
     config = changed("experiments/digits.py", *TINY)
-    dataset = build.load_dataset(config)
+    dataset = loading.load_dataset(config)
     built = build.build(config, dataset.info, dataset.mean)
     alone = Ours(config, dataset).programs()
 
@@ -259,7 +260,7 @@ def test_exchanged_bytes_are_those_of_the_compiled_step(case, tmp_path):
         path = ("data.path", f"{tmp_path}/x.npy")
         override(config, [("data.name", "arrays"), path])
     mesh = parallel.data_mesh(config)
-    dataset = build.load_dataset(config)
+    dataset = loading.load_dataset(config)
     built = build.build(config, dataset.info, dataset.mean)
     state = jax.eval_shape(lambda: build.initial_state(config, built))
     feed = make_feed(config, dataset, mesh)

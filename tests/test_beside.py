@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.build import blank, load_dataset
+from gan_jax.build import blank
 from gan_jax.config.files import load_experiment, override
 from gan_jax.data import scaling
 from gan_jax.data.dataset import Options, beside, make_dataset
 from gan_jax.data.feed import from_memory
+from gan_jax.data.loading import load_dataset
 from gan_jax.data.order import Order
 from gan_jax.data.source import Source
 from gan_jax.errors import UsageError

@@ -14,6 +14,7 @@ from PIL import Image
 
 import gan_jax
 from gan_jax import pictures
+from gan_jax.data import loading
 from gan_jax.errors import UsageError
 from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.metrics import choice, judge
@@ -432,7 +433,6 @@ def test_the_digits_among_samples_are_logged_on_mnist(gan, tmp_path):
 
 
 def test_pictures_of_a_scaling_without_inverse_are_judged_as_pictures(gan, tmp_path):
-    from gan_jax import build
     from gan_jax.config.files import load_experiment, override
     from gan_jax.data import scaling
 
@@ -441,7 +441,7 @@ def test_pictures_of_a_scaling_without_inverse_are_judged_as_pictures(gan, tmp_p
     config, _ = load_experiment("experiments/digits.py")
     changes = ("data.name", "arrays"), ("data.path", f"{tmp_path}/x.npy")
     override(config, [*changes, ("scaling.name", "gcn")])
-    dataset = build.load_dataset(config)
+    dataset = loading.load_dataset(config)
     real = Real.of(config, scaling.gcn(), "train", dataset.info, dataset.arrays)
     assert real.name.startswith("arrays train by gcn ")
     seen = dataset.view(dataset.arrays, np.arange(40), jax.random.key(0))["x"]

@@ -10,7 +10,7 @@ import scipy.stats
 
 from gan_jax import build, theory
 from gan_jax.config.files import load_experiment
-from gan_jax.data import gaussian_1d
+from gan_jax.data import gaussian_1d, loading
 from gan_jax.errors import UsageError
 from gan_jax.painters import line, make_painter
 from gan_jax.train_step import make_train_step
@@ -111,7 +111,7 @@ def test_nonsense_in_a_config_is_one_line(gan, tmp_path, monkeypatch, flag, mess
 def scene():
     """The experiment, its functions, and a state trained for some steps."""
     config, _ = load_experiment("gaussian_1d.py")
-    dataset = build.load_dataset(config)
+    dataset = loading.load_dataset(config)
     built = build.build(config, dataset.info, dataset.mean)
     train_step = make_train_step(built.game, built.d_tx, built.g_tx, built.schedule)
     shape = config.d_steps, config.batch_size
@@ -197,7 +197,7 @@ def test_other_priors_and_losses_can_be_drawn(flags):
     with config.unlocked():
         entry, key = flags[0].split(".")
         config[entry] = {"name": config[entry].name} | {key: flags[1]}
-    dataset = build.load_dataset(config)
+    dataset = loading.load_dataset(config)
     built = build.build(config, dataset.info, dataset.mean)
     painter = make_painter(config, built, dataset, jax.random.key(0))
     seen = painter.sample(build.initial_state(config, built))

@@ -14,8 +14,8 @@ import pytest
 
 import gan_jax
 from gan_jax import evaluate
-from gan_jax.build import load_dataset
 from gan_jax.config.files import from_json, to_json
+from gan_jax.data.loading import load_dataset
 from gan_jax.errors import UsageError
 from gan_jax.metrics import choice, judge
 from gan_jax.metrics.case import Case, Learned, Real

@@ -8,7 +8,7 @@ import scipy.stats
 
 import gan_jax
 from gan_jax import build
-from gan_jax.data import toy2d
+from gan_jax.data import loading, toy2d
 from gan_jax.data.source import Modes
 from gan_jax.metrics import modes as metrics
 from gan_jax.state import keys_of
@@ -152,7 +152,7 @@ def test_a_run_logs_the_modes_of_what_it_samples(gan, tmp_path):
     assert np.isnan(logged["modes"]).tolist() == [True, False, True, False]
     assert (tmp_path / "run" / "quality.png").is_file()
 
-    dataset = build.load_dataset(run.config)
+    dataset = loading.load_dataset(run.config)
     assert dataset.info == run.info
     built = build.build(run.config, dataset.info, dataset.mean)
     sample_key = keys_of(run.config.seed)["samples"]

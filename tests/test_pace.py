@@ -8,8 +8,8 @@ import pytest
 from test_lazy_turns import BUILT, DATASET, experiment
 from test_main import refused
 
-from gan_jax import build
 from gan_jax.build import initial_state
+from gan_jax.data import loading
 from gan_jax.data.order import Order
 from gan_jax.data.stream import Records
 from gan_jax.errors import UsageError
@@ -120,6 +120,6 @@ def test_data_that_stream_come_in_steps_of_one_length(monkeypatch):
     """Which is said before anything is made of them."""
     records = Records(lambda rows, names: {}, np.arange(24), {"x": ((1,), np.float32)})
     streamed = DATASET._replace(arrays=records)
-    monkeypatch.setattr(build, "load_dataset", lambda config: streamed)
+    monkeypatch.setattr(loading, "load_dataset", lambda config: streamed)
     with pytest.raises(UsageError, match=r"d_steps_long=\(7, 2, 5\), but data that"):
-        build.load_training_data(paced())
+        loading.load_training_data(paced())

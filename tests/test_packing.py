@@ -9,6 +9,7 @@ import gan_jax
 from gan_jax import build
 from gan_jax.config.files import from_json, load_experiment, override, to_json
 from gan_jax.config.validation import validate
+from gan_jax.data import loading
 from gan_jax.errors import UsageError
 from gan_jax.models import dcgan_mnist, maxout, mlp, pacgan
 from gan_jax.networks import network, packed
@@ -159,7 +160,7 @@ def test_pacgan_s_protocol(name, modes):
     assert to_json(config)["prior"] == {"name": "normal", "dim": 2}
     adam = {"name": "adam", "learning_rate": 1e-4, "b1": 0.8}
     assert to_json(config)["d_optimizer"] == to_json(config)["g_optimizer"] == adam
-    dataset = build.load_dataset(config)
+    dataset = loading.load_dataset(config)
     assert (dataset.size, len(dataset.info["modes"]["means"])) == (100_000, modes)
     made = build.build(config, dataset.info, dataset.mean)
     state = build.initial_state(config, made)

@@ -13,6 +13,7 @@ import pytest
 import gan_jax
 from gan_jax import build
 from gan_jax.config.files import load_experiment, override
+from gan_jax.data import loading
 from gan_jax.data.feed import make_feed
 from gan_jax.loop import parallel
 from gan_jax.loop.dispatch import make_dispatch
@@ -74,7 +75,7 @@ def images(tmp_path_factory):
 def ready(config):
     """(state, dispatch, feed, mesh) of an experiment."""
     mesh = parallel.data_mesh(config)
-    dataset = build.load_dataset(config)
+    dataset = loading.load_dataset(config)
     built = build.build(config, dataset.info, dataset.mean)
     state = build.initial_state(config, built)
     dispatch = make_dispatch(config, built, dataset, mesh)

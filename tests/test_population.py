@@ -13,6 +13,7 @@ import gan_jax
 from gan_jax import build
 from gan_jax.config.files import load_experiment, override
 from gan_jax.config.hparams import number_fields
+from gan_jax.data import loading
 from gan_jax.errors import DivergedError, UsageError
 from gan_jax.loop import parallel, population, teams
 from gan_jax.loop.checkpoint import saved_steps
@@ -188,7 +189,7 @@ def test_a_frozen_member_is_left_as_it_was():
         experiment(SHRUNK | SGD | {"seed": seed, RATE: rate})
         for seed, rate in enumerate((0.05, 1e20))
     ]
-    dataset = build.load_dataset(configs[0])
+    dataset = loading.load_dataset(configs[0])
     built = build.build(configs[0], dataset.info, dataset.mean)
     states = [build.initial_state(config, built) for config in configs]
     members = teams.side_by_side(configs, built, dataset)
@@ -340,7 +341,7 @@ def test_members_are_spread_over_the_devices():
 
 def test_members_on_devices_of_their_own_exchange_nothing():
     configs = [experiment(SHRUNK | {"devices": 2, "seed": seed}) for seed in (0, 1)]
-    dataset = build.load_dataset(configs[0])
+    dataset = loading.load_dataset(configs[0])
     built = build.build(configs[0], dataset.info, dataset.mean)
     states = [build.initial_state(config, built) for config in configs]
     members = teams.side_by_side(configs, built, dataset)
@@ -399,7 +400,7 @@ def test_a_member_whose_samples_overflow_diverges_alone(tmp_path):
 def test_a_turn_whose_loss_was_not_finite_is_not_forgotten():
     """Of nine turns of D in a step, the third sees a number that is none."""
     config = experiment(SHRUNK | SGD | {"d_steps": 9})
-    dataset = build.load_dataset(config)
+    dataset = loading.load_dataset(config)
     built = build.build(config, dataset.info, dataset.mean)
 
     def view(arrays, indices, key):

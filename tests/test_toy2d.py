@@ -15,7 +15,7 @@ import gan_jax
 from gan_jax import build
 from gan_jax.config import resolve
 from gan_jax.config.files import load_experiment, override
-from gan_jax.data import scaling, toy2d
+from gan_jax.data import loading, scaling, toy2d
 from gan_jax.data.dataset import make_dataset
 from gan_jax.errors import UsageError
 from gan_jax.painters import make_painter, plane
@@ -297,7 +297,7 @@ def painted(*changes, points=None):
     small = ("generator.widths", "8"), ("discriminator.widths", "8")
     override(config, [*small, ("data.size", "300"), *changes])
     if points is None:
-        dataset = build.load_dataset(config)
+        dataset = loading.load_dataset(config)
     else:
         scale = resolve.bind("scaling", config.scaling)()
         dataset = make_dataset(toy2d.Source(points), scale)

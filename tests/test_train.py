@@ -16,6 +16,7 @@ from PIL import Image
 import gan_jax
 from gan_jax import build, cli, main
 from gan_jax.config.files import load_experiment, override
+from gan_jax.data import loading
 from gan_jax.loop import dispatch
 from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.loop.log import Album, MetricLog
@@ -347,15 +348,15 @@ def test_a_run_that_came_in_between_is_not_taken_over(
     gan, flags, tmp_path, monkeypatch
 ):
     """The other one trains while this one still reads its data."""
-    load = build.load_dataset
+    load = loading.load_dataset
     other = "--config.seed=7", f"--workdir={tmp_path}/run"
 
     def slow(config):
-        monkeypatch.setattr(build, "load_dataset", load)
+        monkeypatch.setattr(loading, "load_dataset", load)
         assert cli.run(main.main, [*flags, *other]) == 0
         return load(config)
 
-    monkeypatch.setattr(build, "load_dataset", slow)
+    monkeypatch.setattr(loading, "load_dataset", slow)
     outcome = gan(*flags, f"--workdir={tmp_path}/run")
     assert outcome.status == 2
     assert "seed: 7 -> 0" in outcome.error

@@ -28,9 +28,9 @@ from gan_jax import cli
 from gan_jax.benchmark import population, scaling, training
 from gan_jax.benchmark.machine import machine
 from gan_jax.benchmark.tables import details, table
-from gan_jax.build import load_training_data
 from gan_jax.config.files import load_experiment, override
 from gan_jax.config.validation import validate
+from gan_jax.data.loading import load_training_data
 from gan_jax.errors import UsageError
 from gan_jax.loop.process import prepare_process
 

@@ -8,7 +8,7 @@ from gan_jax.benchmark import timing
 from gan_jax.benchmark.ours import Ours
 from gan_jax.benchmark.peer import Theirs, find_twin
 from gan_jax.benchmark.startup import startup
-from gan_jax.build import load_training_data
+from gan_jax.data.loading import load_training_data
 
 
 def measure(values, config, changes) -> dict:

@@ -7,10 +7,11 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from gan_jax.build import build, initial_state, load_training_data
+from gan_jax.build import build, initial_state
 from gan_jax.config.validation import validate
 from gan_jax.data.feed import make_feed
 from gan_jax.data.labels import describe
+from gan_jax.data.loading import load_training_data
 from gan_jax.data.stream import Records
 from gan_jax.errors import Interrupted, UsageError
 from gan_jax.loop import multihost, parallel

@@ -1,7 +1,7 @@
 """The real data of a trained run, of whichever split, to judge its samples against."""
 
-from gan_jax.build import load_dataset
 from gan_jax.config.files import from_json, to_json
+from gan_jax.data.loading import load_dataset
 from gan_jax.data.source import overlap, parse_split
 from gan_jax.errors import UsageError
 from gan_jax.metrics.case import Real

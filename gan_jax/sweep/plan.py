@@ -191,7 +191,7 @@ def _seconds_a_step(folder, configs):
 def _timed(config):
     """Seconds that one step takes, of some seconds of them; None if it cannot be."""
     from gan_jax.benchmark.ours import Ours
-    from gan_jax.build import load_training_data
+    from gan_jax.data.loading import load_training_data
 
     try:
         ours = Ours(config, load_training_data(config))
