@@ -3,6 +3,10 @@
     python -m gan_jax.main --config=experiments/mnist_acgan.py
 
 Networks of half the width that they have for CIFAR-10 (`cifar_acgan.py`).
+
+One training here, seed 0, stopped at step 2,174 after 17 minutes of a CPU core that had
+other work as well: all samples of a class are one and the same shape, hardly a digit;
+class agreement 49 %, frechet_mnist 8.2. Not run to the end yet.
 """
 
 from . import mnist_cgan
