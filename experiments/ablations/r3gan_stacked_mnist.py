@@ -8,6 +8,10 @@ without normalisation: modes of 1,000, and KL in nats, of 26,000 samples or so:
     published       R1 and R2       R1 alone
     relativistic    1000, 0.0781    fails
     non-saturating  693, 0.9270     fails
+
+Here in networks so narrow, and for so few steps, that a run takes ten minutes of a CPU
+core. Of the twelve runs one was made, seed 0 of the relativistic loss with both
+penalties: 360, 686 and 780 modes after 500, 1,000 and 1,500 steps, KL 2.97, 1.25, 1.30.
 """
 
 from .. import stacked_mnist_r3gan
@@ -15,10 +19,14 @@ from .. import stacked_mnist_r3gan
 
 def get_config():
     config = stacked_mnist_r3gan.get_config()
-    config.steps = 4_000
-    config.generator.widths = (32, 32, 32)
-    config.discriminator.widths = (32, 32, 32)
-    config.evaluate_every = 1_000
+    config.steps = 1_500
+    config.generator.widths = (32, 16, 8)
+    config.discriminator.widths = (32, 16, 8)
+    config.d_optimizer.learning_rate = 1e-3
+    config.g_optimizer.learning_rate = 1e-3
+    config.ema_decay = 0.99
+    config.sample_every = 250
+    config.evaluate_every = 500
     return config
 
 

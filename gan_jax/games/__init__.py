@@ -95,7 +95,7 @@ class Game(NamedTuple):
     pictures: tuple[Picture, ...] = ()
 
 
-def sampling(game: Game) -> Callable:
+def sampler(game: Game) -> Callable:
     """The game's way to sample, compiled: (g_params, g_stats, z) -> x."""
     return jax.jit(lambda params, stats, z: game.generate(params, stats, z)[0])
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from gan_jax import pictures
-from gan_jax.games import sampling
+from gan_jax.games import sampler
 from gan_jax.painters import Painter
 from gan_jax.sampling import latents_in_rows
 
@@ -21,7 +21,7 @@ def make_painter(config, built, dataset, key) -> Painter:
             return _painter(picture, config, built, dataset, key)
     rows, columns = config.sample_grid
     z = latents_in_rows(built, key, rows, columns)
-    generate = sampling(built.game)
+    generate = sampler(built.game)
 
     def sample(state):
         return generate(*state.sampler, z)

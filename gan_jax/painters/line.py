@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import pictures
-from gan_jax.games import sampling
+from gan_jax.games import sampler
 from gan_jax.painters import Painter
 from gan_jax.sampling import latents_for
 
@@ -110,7 +110,7 @@ def _make(config, built, dataset, key):
 @functools.lru_cache(maxsize=4)
 def _sampler(game):
     """The program behind a painter, the same for all members of a population."""
-    generate = sampling(game)
+    generate = sampler(game)
 
     @jax.jit
     def sample(state, z, starts, axis):

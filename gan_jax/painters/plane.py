@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import pictures
-from gan_jax.games import sampling
+from gan_jax.games import sampler
 from gan_jax.metrics.modes import judge, known_modes
 from gan_jax.painters import Painter
 from gan_jax.sampling import latents_for
@@ -85,7 +85,7 @@ def _lattice(prior, z):
 @functools.lru_cache(maxsize=4)
 def _sampler(game):
     """The program behind a painter, the same for all members of a population."""
-    generate, loss = sampling(game), game.loss
+    generate, loss = sampler(game), game.loss
 
     @jax.jit
     def sample(state, z, lattice, real, plane):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gan_jax.games import sampling
+from gan_jax.games import sampler
 from gan_jax.metrics.class_score import class_histogram, entropy
 from gan_jax.metrics.classifier import CLASSES
 from gan_jax.metrics.features import load_features
@@ -21,7 +21,7 @@ def make_class_watch(config, built, dataset, key) -> Watch | None:
     if not is_mnist or tuple(dataset.info["classes"]) != CLASSES["mnist"]:
         return None
     z = latents_for(built, key, SAMPLES)
-    generate = sampling(built.game)
+    generate = sampler(built.game)
     network = load_features("mnist")
 
     def compute(state):

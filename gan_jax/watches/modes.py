@@ -1,6 +1,6 @@
 """Which modes of the data a run's samples have found, where the modes are known."""
 
-from gan_jax.games import sampling
+from gan_jax.games import sampler
 from gan_jax.metrics.modes import judge, known_modes, perfect
 from gan_jax.sampling import latents_for
 from gan_jax.watches import Watch
@@ -18,7 +18,7 @@ def make_mode_watch(config, built, dataset, key) -> Watch | None:
     if modes is None:
         return None
     z = latents_for(built, key, SAMPLES)
-    generate = sampling(built.game)
+    generate = sampler(built.game)
 
     def compute(state):
         return generate(*state.sampler, z)
