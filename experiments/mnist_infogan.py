@@ -6,8 +6,13 @@ No label is shown. Beside `samples/`, whose rows are categories, `code_1.png` an
 `code_2.png` show what the continuous codes do. In the paper the categories are digits
 with an error of 5 %; the authors' code takes 5,000 steps, its networks are four times
 as wide: --config.generator.width=64 --config.discriminator.width=64
---config.discriminator.slope=0.01. So narrow as here, and with that slope, G never comes
-to digits: it hides the codes in a grid of dots, which D reads.
+--config.discriminator.slope=0.01 --config.batch_size=128.
+
+So narrow as here it is easily lost: with minibatches of 128, whatever the slope, and
+with the authors' slope, whatever the minibatch, G hid its codes in dots on grey, which
+Q reads (one run each, 1,000 to 5,000 steps). As it stands here, seed 0, rows were
+beginning to be digits after 1,000 steps, and agreed with 42 % of the held-out labels.
+Not run to its end yet.
 """
 
 from . import default
@@ -16,6 +21,7 @@ from . import default
 def get_config():
     config = default.get_config()
     config.steps = 5_000
+    config.batch_size = 64
     config.game = dict(name="infogan")
     config.generator = dict(name="infogan", width=16)
     config.discriminator = dict(name="infogan", width=16, slope=0.2)

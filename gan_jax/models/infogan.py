@@ -4,7 +4,7 @@ As in github.com/openai/InfoGAN, for images whose sides divide by 4: latents of 
 numbers from U(-1, 1), with a category and two codes 74, pixels in [0, 1]. Weights start
 from N(0, 0.02), cut off at two standard deviations in convolutions. There is no bias
 before a batch norm, which has its own. The `slope` is that of the code; the paper says
-0.1, and networks a quarter as wide learn nothing with 0.01.
+0.1.
 """
 
 import functools
