@@ -99,13 +99,14 @@ def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
           "fake": "d_fake_accuracy"}, 0.5),
     ]  # fmt: skip
     penalties = {"training": "d_penalty", "held out": "validation_d_penalty"}
-    panels.insert(1, ("D's penalty", penalties, None))
+    panels.insert(2, ("D's penalty", penalties, None))
     convergence = {
         "training": "d_convergence",
         "held out": "validation_d_convergence",
     }
     panels.append(("convergence, less is better", convergence, None))
-    panels = [panel for panel in panels if set(panel[1].values()) & set(metrics)]
+    known = [panel for panel in panels[2:] if set(panel[1].values()) & set(metrics)]
+    panels = panels[:2] + known  # the losses have theirs before anything is logged
     colors = {"real": "C0", "training": "C0", "held out": "C2", "fake": "C1"}
     figure, axes = _figure(len(panels), width=4.2, height=3.2)
     for panel, (title, curves, equilibrium) in zip(axes, panels, strict=True):

@@ -79,7 +79,16 @@ SHRUNK = {
     "mnist_ebgan": (MNIST, DCGAN),
     "cifar_acgan": (CIFAR, DCGAN),
     "cifar_sngan_projection": (CIFAR, (*DCGAN, "--config.d_steps=1")),
-    "cifar_bigan": (CIFAR, (*DCGAN, "--config.encoder.width=4")),
+    # from narrow layers of small weights hardly anything of z comes through at first
+    "cifar_bigan": (
+        CIFAR,
+        (
+            "--config.generator.width=16",
+            "--config.discriminator.width=16",
+            "--config.encoder.width=4",
+            "--config.g_optimizer.learning_rate=0.1",
+        ),
+    ),
     "cifar_semi_supervised": (CIFAR, DCGAN),
     "ablations/mnist_equal_time": (MNIST, DCGAN),
     "own_images": (None, (*DCGAN, "--config.data.size=16")),

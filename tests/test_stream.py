@@ -278,6 +278,8 @@ def test_the_view_of_a_minibatch_is_that_of_the_whole_set():
         make_dataset(each, scaling.symmetric(), options) for each in (whole, lazy)
     )
     assert isinstance(lazy.arrays, stream.Records)
+    shares = whole.info.pop("shares")  # of a stream they are not known at its start
+    assert sum(shares) == pytest.approx(1)
     assert lazy.info == whole.info
     assert lazy.size == N
     rows, key = rows_of(2, 3), jax.random.key(1)

@@ -261,7 +261,10 @@ def test_what_a_distribution_does_not_know_is_refused(keywords, message):
         (["seed=-1"], r"data\.seed=-1: must be in \[0, 2\^32\)"),
         (["side=3"], "the ring of data toy2d has no side"),
         (["flip=true"], "for images, not for vectors"),
-        (["size=9"], "batch_size=128 is larger than the data: 9 examples"),
+        (
+            ["size=9"],
+            "batch_size=128 is larger than the data of config.data: 9 examples",
+        ),
         (["validation_split=train[:9]"], "shares examples with"),
     ],
 )

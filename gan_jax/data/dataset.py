@@ -28,7 +28,7 @@ class Dataset(NamedTuple):
     to_uint8:   what the networks see -> pictures (vectors come back as stored)
     info:       what a trained run needs to be loaded without the data, as JSON values:
                 shape, size, classes, fitted (see `scaling`), modes (the fields of
-                `Modes`, or None)
+                `Modes`, or None), and shares of the classes, where they are known
     mean:       () -> mean of the scaled training examples, float32 [*shape]
     validation: like `arrays`, the held-out examples; None without any
     other:      a second set, whose minibatches come beside those of this one. Its
@@ -115,8 +115,8 @@ def make_dataset(
             "classes": list(source.classes),
             "fitted": fitted,
             "modes": _json(source.modes),
-            "shares": _shares(source),
-        },
+        }
+        | _shares(source),
         mean=lambda: _mean(source.x, scaling, fitted),
         validation=None if validation is None else _in_memory(_arrays(validation)),
     )
@@ -187,10 +187,10 @@ def _few(source, options):
 
 
 def _shares(source):
-    """Of each class; None where that is not known before all data are read."""
+    """Those of the classes, unless that is only known once all data are read."""
     if not source.classes or isinstance(source.y, Column):
-        return None
-    return shares(source.y, len(source.classes))
+        return {}
+    return {"shares": shares(source.y, len(source.classes))}
 
 
 def _arrays(source):

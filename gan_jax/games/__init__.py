@@ -3,8 +3,8 @@
 Each file defines `game(...)`, which returns a `Game`. What it is made of it asks for by
 the names of its parameters (see `config.resolve`): networks G and D, a loss, a prior, a
 penalty, an augmentation, and facts of the data. Its keywords are those of
-`config.game`, and the numbers among these are `numbers["game"]` at every step. What most
-games share is in `adversarial`.
+`config.game`, and the numbers among these are `numbers["game"]` at every step. What
+most games share is in `adversarial`.
 """
 
 from collections.abc import Callable

@@ -120,7 +120,7 @@ def _is_told(game):
 
 def _of_a_class(info, n):
     """How many samples, or examples if these are fewer, the rarest class has."""
-    shares = info["shares"] or [1 / len(info["classes"])]
+    shares = info.get("shares") or [1 / len(info["classes"])]
     return min(n, info["size"]) * min(shares)
 
 
