@@ -225,14 +225,9 @@ class Run:
         function = getattr(self.game, name)
         if function is None:
             raise UsageError(f"{name}: game {self.config.game.name} {lacks}")
-        if name not in self._compiled:
-            self._compiled[name] = jax.jit(function)
-        compiled = functools.partial(self._compiled[name], player)
+        # jax keeps the program of a function, by whatever jit it is asked for again
+        compiled = functools.partial(jax.jit(function), player)
         return _in_chunks(compiled, self._scaled(images))
-
-    @functools.cached_property
-    def _compiled(self):
-        return {}
 
     @functools.cached_property
     def _generate(self):

@@ -50,6 +50,10 @@ class Dataset(NamedTuple):
         """The number of examples of this set, and of the other one."""
         return (self.size, self.other.size) if self.other else (self.size,)
 
+    def sets(self, arrays) -> list[Mapping]:
+        """The arrays of this set and of the other one, in `arrays` or `validation`."""
+        return [arrays, arrays["other"]] if self.other else [arrays]
+
 
 class Options(NamedTuple):
     """Keywords of `config.data` that serve every source.

@@ -60,12 +60,18 @@ def weight_norm(layer: nn.Module, kernel):
     Salimans and Kingma (2016), eq. 2. The parameter "gain" [units] starts from the
     parameter's own norms, so that a layer starts like a plain one.
     """
+    return _with_lengths(
+        layer, kernel, lambda norm: layer.param("gain", lambda key: norm)
+    )
+
+
+def _with_lengths(layer, kernel, lengths):
+    """The kernel, each unit of some length: lengths(norms [units]) -> [units]."""
     axis = layer.unit_axis % kernel.ndim
     wide = kernel.astype(jnp.float32)
     others = tuple(i for i in range(kernel.ndim) if i != axis)
     norm = jnp.sqrt(jnp.sum(jnp.square(wide), others))
-    gain = layer.param("gain", lambda key: norm)
-    return (wide * spread(gain / norm, wide, axis)).astype(kernel.dtype)
+    return (wide * spread(lengths(norm) / norm, wide, axis)).astype(kernel.dtype)
 
 
 def of_length(length: float, learned: bool = False):
@@ -75,14 +81,12 @@ def of_length(length: float, learned: bool = False):
     """
 
     def weight(layer, kernel):
-        axis = layer.unit_axis % kernel.ndim
-        others = tuple(i for i in range(kernel.ndim) if i != axis)
-        wide = kernel.astype(jnp.float32)
-        norm = jnp.sqrt(jnp.sum(jnp.square(wide), others))
-        gain = length
-        if learned:
-            gain = layer.param("gain", nn.initializers.constant(length), norm.shape)
-        return (wide * spread(gain / norm, wide, axis)).astype(kernel.dtype)
+        def lengths(norm):
+            if not learned:
+                return length
+            return layer.param("gain", nn.initializers.constant(length), norm.shape)
+
+        return _with_lengths(layer, kernel, lengths)
 
     return weight
 

@@ -64,8 +64,10 @@ def _some(dataset, n):
     As training sees them but for what is drawn at random: mirrors and noise.
     """
     arrays = dataset.arrays if dataset.validation is None else dataset.validation
-    sets = [arrays, arrays["other"]] if dataset.other else [arrays]
-    rows = [np.linspace(0, len(each["x"]) - 1, n).astype(np.int32) for each in sets]
+    rows = [
+        np.linspace(0, len(each["x"]) - 1, n).astype(np.int32)
+        for each in dataset.sets(arrays)
+    ]
     return jax.jit(dataset.view)(
         {name: jax.tree.map(np.asarray, leaf) for name, leaf in arrays.items()},
         np.concatenate(rows),

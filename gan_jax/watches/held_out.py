@@ -18,7 +18,7 @@ def make_held_out(config, built, dataset, key) -> Watch | None:
     if dataset.validation is None:
         return None
     arrays = dataset.validation
-    sets = [arrays, arrays["other"]] if dataset.other else [arrays]
+    sets = dataset.sets(arrays)
     size = min(len(each["x"]) for each in sets)
     n = min(config.batch_size, size) // config.pack * config.pack
     arrays = jax.device_put(arrays)

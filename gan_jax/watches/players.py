@@ -14,16 +14,13 @@ _CHUNK = 1_000  # examples that a network sees at a time
 
 def make_classification(config, built, dataset) -> Watch | None:
     """D's errors on held-out examples, where it learns their labels; else None."""
-    if built.game.classify is None or (real := _labelled(built, dataset)) is None:
-        return None
-    x, y = real
 
-    def read(logits):
-        wrong = errors(_joined(logits), y)
+    def read(logits, y):
+        wrong = errors(logits, y)
         return {"errors": wrong, "error_rate": wrong / len(y)}
 
-    compute = functools.partial(_in_chunks, jax.jit(built.game.classify), x)
-    return Watch(config.validate_every, compute, read, {"error_rate": 0.0})
+    watched = config, built, dataset
+    return _make(*watched, built.game.classify, read, {"error_rate": 0.0})
 
 
 def make_clusters(config, built, dataset) -> Watch | None:
@@ -31,17 +28,30 @@ def make_clusters(config, built, dataset) -> Watch | None:
 
     None where the game has no categories, or the examples no labels.
     """
-    if built.game.cluster is None or (real := _labelled(built, dataset)) is None:
+
+    def read(logits, y):
+        clusters, k = logits.argmax(axis=1), max(logits.shape[1], y.max() + 1)
+        return {"agreement": best_agreement(clusters, y, k)}
+
+    watched = config, built, dataset
+    return _make(*watched, built.game.cluster, read, {"agreement": 1.0})
+
+
+def _make(config, built, dataset, function, read, perfect):
+    """A watch of what a function of the game, if it has it, says of D; else None.
+
+    function: (d, x) -> logits
+    read:     (logits, labels) -> metrics
+    """
+    if function is None or (real := _labelled(built, dataset)) is None:
         return None
     x, y = real
+    compute = functools.partial(_in_chunks, jax.jit(function), x)
 
-    def read(logits):
-        p = _joined(logits)
-        share = best_agreement(p.argmax(axis=1), y, max(p.shape[1], y.max() + 1))
-        return {"agreement": share}
+    def read_joined(logits):
+        return read(np.concatenate(jax.device_get(logits)), y)
 
-    compute = functools.partial(_in_chunks, jax.jit(built.game.cluster), x)
-    return Watch(config.validate_every, compute, read, {"agreement": 1.0})
+    return Watch(config.validate_every, compute, read_joined, perfect)
 
 
 def _labelled(built, dataset):
@@ -58,7 +68,3 @@ def _labelled(built, dataset):
 
 def _in_chunks(function, chunks, state):
     return [function(state.d, x) for x in chunks]
-
-
-def _joined(logits):
-    return np.concatenate(jax.device_get(logits))
