@@ -17,7 +17,7 @@ import optax
 from gan_jax.config.ranges import NotNegative, between
 from gan_jax.games import Game
 from gan_jax.state import Player
-from gan_jax.train_step import play
+from gan_jax.turns import play
 
 
 def none() -> None:

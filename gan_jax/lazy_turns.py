@@ -8,7 +8,8 @@ import jax
 
 from gan_jax.games import Game
 from gan_jax.state import TrainState
-from gan_jax.train_step import minibatch, play, turn_keys
+from gan_jax.train_step import minibatch, turn_keys
+from gan_jax.turns import play
 
 
 def make_lazy_turns(game: Game, d_tx, g_tx, schedule, taken: int):

@@ -14,7 +14,8 @@ from gan_jax.games.gan import game as gan
 from gan_jax.models import mlp
 from gan_jax.networks import network
 from gan_jax.state import Player, init_state
-from gan_jax.train_step import make_train_step, make_turns, turn_keys
+from gan_jax.train_step import make_train_step, turn_keys
+from gan_jax.turns import make_turns
 
 N = 16
 HPARAMS = {"d": {"learning_rate": 0.05}, "g": {"learning_rate": 0.02}, "ema_decay": 0.9}

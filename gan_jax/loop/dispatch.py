@@ -21,9 +21,9 @@ from gan_jax.train_step import (
     algorithm_1,
     count,
     make_train_step,
-    make_turns,
     turn_keys,
 )
+from gan_jax.turns import make_turns
 
 # More updates of D than these are dispatched one by one: unrolled into one program they
 # would compile for minutes.
