@@ -20,7 +20,7 @@ from . import mnist_cgan
 
 def get_config():
     config = mnist_cgan.get_config()
-    config.steps = 6_000
+    config.batch_size = 128
     config.loss = dict(name="hinge")
     config.generator = dict(name="projection", width=16)
     config.discriminator = dict(name="projection", width=16)
@@ -28,4 +28,5 @@ def get_config():
     config.scaling = dict(name="symmetric")
     config.d_optimizer = dict(name="adam", learning_rate=4e-4, b1=0.0, b2=0.9)
     config.g_optimizer = dict(name="adam", learning_rate=4e-4, b1=0.0, b2=0.9)
+    config.ema_decay = 0.0
     return config

@@ -129,6 +129,11 @@ def _refuse_missing(config, game, info):
             f"game {name} is played with labels, but data {config.data.name} have none"
             + ("; set data.labels=true" if "labels" in config.data else "")
         )
+    if "input" in game.given and "input" not in info:
+        raise UsageError(
+            f"game {name} is played with pairs, but data {config.data.name} are none: "
+            "--config.data.name=pairs, or --config.data.input=edges, half or grey"
+        )
     if (other is not None) != ("other" in game.given):
         raise UsageError(
             f"game {name} takes no second set; leave config.other out"
@@ -236,6 +241,8 @@ def blank(info, n) -> dict[str, jax.Array]:
     batch = {"x": jnp.zeros((n, *info["shape"]))}
     if info["classes"]:
         batch["y"] = jnp.zeros(n, jnp.int32)
+    if "input" in info:
+        batch["input"] = jnp.zeros((n, *info["input"]))
     if "other" in info:
         batch["other"] = blank(info["other"], n)
     return batch

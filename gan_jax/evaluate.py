@@ -23,7 +23,8 @@ from gan_jax.metrics import choice, features, judge
 from gan_jax.metrics.case import Case, Learned, labelled
 from gan_jax.metrics.modes import known_modes
 from gan_jax.metrics.protocol import FILE, append, read, table
-from gan_jax.metrics.real import held_out, real_examples
+from gan_jax.metrics.real import held_out, real_examples, to_translate
+from gan_jax.metrics.translation import translated
 from gan_jax.run import BATCH_NORM, load, parse_step
 
 
@@ -182,9 +183,16 @@ def _network(run, name, weights, checksum):
 
 def _case(run, values, n, network):
     """What is judged, against the run's real data, and what measurements say of it."""
-    kept = run.config.data.get("validation_split")
+    kept, shown = run.config.data.get("validation_split"), None
     if values.real:
         samples, asked, about, unseen = _real(run, values, n)
+    elif run.game.translate:
+        given = held_out(run, values.held_out, to_translate(run.config))
+        shown = translated(run, given, n, values.seed)
+        samples, asked = shown.made, shown.labels
+        experiment = read_record(run.workdir)["experiment"]
+        about = judge.about(run, experiment, values.label, shown.name)
+        unseen = functools.partial(held_out, run, values.held_out)
     else:
         asked = run.labels(n, values.seed, values.label)
         samples = run.sample(n, values.seed, values.label)
@@ -204,6 +212,7 @@ def _case(run, values, n, network):
         seed=values.seed,
         asked=asked,
         learned=Learned.of(run),
+        translated=shown,
     )
     return case, about
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,45 @@ class Run:
             for i in range(len(x) // n)
         ]
         return float(np.mean(found))
+
+    def translate(self, images, seed: int = 0, back: bool = False) -> np.ndarray:
+        """What G makes of uint8 images [n, h, w, c]: uint8, of each by itself.
+
+        Of any size that the network can take. Raises UsageError for a run that does not
+        translate, or not this way, and for images that it does not take.
+
+        seed: of G's noise, the same for every image, where it has some
+        back: the other way, where the game goes both ways
+        """
+        translate = self.translator(back)
+        images, channels = np.asarray(images), self.input_channels
+        if images.ndim != 4 or images.shape[-1] != channels or images.dtype != np.uint8:
+            raise UsageError(
+                f"images of shape {images.shape} and type {images.dtype}; expected "
+                f"uint8 (n, height, width, {channels})"
+            )
+        x = self.built.scaling.apply(images, self.info["fitted"])
+        function, key = jax.jit(translate), jax.random.key(seed)
+        made = _in_chunks(lambda x: function(*self.state.sampler, x, key), x)
+        if not np.isfinite(made).all():
+            raise UsageError(f"what {self.workdir} makes of them is not finite")
+        return self.built.scaling.invert(made, self.info["fitted"])
+
+    def translator(self, back: bool = False) -> Callable:
+        """The game's function from images to images; UsageError where it has none."""
+        name, game = self.config.game.name, self.game
+        if game.translate is None:
+            raise UsageError(
+                f"game {name} makes no images of images; pix2pix and cyclegan do"
+            )
+        if back and game.translate_back is None:
+            raise UsageError(f"game {name} knows no way back; cyclegan does")
+        return game.translate_back if back else game.translate
+
+    @property
+    def input_channels(self) -> int:
+        """How many channels the images have that are translated."""
+        return self.info.get("input", self.info["shape"])[-1]
 
     def metrics(self) -> dict[str, np.ndarray]:
         """What was logged, a column a metric: "step", "d_loss", ...

@@ -61,7 +61,15 @@ def draw_labels(built, key, n: int, label: str | None = None) -> jax.Array:
 
 
 def latents_for(built, key, n: int, label: str | None = None):
-    """n latents of a built game, with labels where it has them."""
+    """n latents of a built game, with labels where it has them.
+
+    Raises UsageError for a game whose G makes images of images.
+    """
+    if built.game.translate:
+        raise UsageError(
+            "this run makes images of images, not of latents: python -m "
+            "gan_jax.translate --input=FILE"
+        )
     way = chosen_way(built, label)
     if way is None:
         return draw_latents(built.game, key, n)

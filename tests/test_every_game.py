@@ -30,6 +30,8 @@ GAMES = {
     "began": ("discriminator.says=reconstruction",),
     "ebgan": ("discriminator.says=reconstruction",),
     "cogan": ("generator.pairs=true", "discriminator.says=both scores", *OTHER),
+    "pix2pix": ("data.input=half", "data.jitter=2", "data.flip=true"),
+    "cyclegan": ("game.pool=6", *OTHER),
 }
 BRIEF = (
     *("batch_size=8", "sample_grid=4,3", "log_every=1", "sample_every=2"),

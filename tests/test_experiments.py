@@ -91,6 +91,10 @@ SHRUNK = {
     ),
     "cifar_semi_supervised": (CIFAR, DCGAN),
     "ablations/mnist_equal_time": (MNIST, DCGAN),
+    "mnist_edges": (MNIST, DCGAN),
+    "mnist_rotated": (MNIST, (*DCGAN, "--config.generator.blocks=1")),
+    "facades": (None, (*DCGAN, "--config.generator.depth=3")),
+    "facades_cyclegan": (None, (*DCGAN, "--config.generator.blocks=1")),
     "own_images": (None, (*DCGAN, "--config.data.size=16")),
     "ablations/d_steps": (MNIST, DENSE),
     "ablations/losses_ring": (None, ()),
@@ -119,6 +123,19 @@ def data_flags(name, shape, folder):
         for i, image in enumerate(images(8, 20, 24, 3)):
             Image.fromarray(image).save(folder / "images" / f"{i}.png")
         return (f"--config.data.path={folder}/images",)
+    if name.startswith("facades"):
+        (folder / "images").mkdir()
+        for i, image in enumerate(images(8, 32, 64, 3)):
+            Image.fromarray(image).save(folder / "images" / f"{i}.png")
+        halves = ("data",) if name == "facades" else ("data", "other")
+        return tuple(
+            f"--config.{entry}.{each}"
+            for entry in halves
+            for each in (
+                *(f"path={folder}/images", "split=train[:4]"),
+                "validation_split=train[4:]",
+            )
+        )
     if shape is None:
         return ()
     np.savez(folder / "x.npz", x=images(32, *shape), y=np.arange(32) % 10)
@@ -127,6 +144,8 @@ def data_flags(name, shape, folder):
     for entry in ("data", "other"):
         if entry in config:
             given = ["name=arrays", f"path={folder}/x.npz"]
+            if "input" in config[entry]:
+                given.append(f"input={config[entry].input}")
             if "validation_split" in config[entry]:
                 given += ["split=train[:24]", "validation_split=train[24:]"]
             flags += tuple(f"--config.{entry}.{each}" for each in given)

@@ -51,7 +51,9 @@ def _keyword_kind(hint, default) -> Kind:
     optional = len(arguments) == 2 and type(None) in arguments
     if kind.type in _PLAIN or typing.get_origin(kind.type) in (tuple, typing.Literal):
         return kind
-    if optional and arguments[0] in _PLAIN:
+    if optional and (
+        arguments[0] in _PLAIN or typing.get_origin(arguments[0]) is typing.Literal
+    ):
         return kind
     # optax annotates its numbers with wide unions: there the default tells
     if isinstance(default, _PLAIN):

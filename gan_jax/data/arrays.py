@@ -8,9 +8,14 @@ from gan_jax.data.labels import numbered
 from gan_jax.data.source import Source, split_name, split_range
 from gan_jax.errors import UsageError
 
+_MEMBERS = ("x", "y", "input")  # of a .npz
+
 
 def load(*, path: str, split: str = "train") -> Source:
-    """Images or vectors from `path`: a .npy, or a .npz with `x` and perhaps labels `y`.
+    """Images or vectors from `path`: a .npy, or a .npz with `x` and perhaps more.
+
+    That is labels `y`, and `input`, the images that x are to be made of in a game that
+    translates.
 
     Images are [n, height, width] or [n, height, width, channels] with 1 or 3 channels,
     as uint8 or as floats in [0, 1]; vectors are [n, d]. Only those of `split` are
@@ -19,7 +24,8 @@ def load(*, path: str, split: str = "train") -> Source:
     number or by name.
     """
     split_name(split)
-    x, y = _read(Path(path).expanduser())
+    given = _read(Path(path).expanduser())
+    x, y, inputs = (given.get(name) for name in _MEMBERS)
     if x.ndim not in (2, 3, 4) or 0 in x.shape:
         raise UsageError(
             f"{path} holds an array of shape {list(x.shape)}; accepted are images "
@@ -28,12 +34,15 @@ def load(*, path: str, split: str = "train") -> Source:
     chosen = split_range(split, len(x))
     labels, classes = (None, ()) if y is None else _labels(path, y, len(x))
     _check_finite(path, x[chosen], chosen.start)
+    if inputs is not None:
+        inputs = _inputs(path, inputs, x, chosen)
     x = _vectors(path, x[chosen]) if x.ndim == 2 else _images(path, x[chosen])
-    return Source(x, None if labels is None else labels[chosen], classes)
+    y = None if labels is None else labels[chosen]
+    return Source(x, y, classes, input=inputs)
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """The arrays x and y of the file; y is None where there are no labels."""
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of the file, by name: x, and of a .npz perhaps y and input."""
     if not path.is_file():
         raise UsageError(f"there is no file {path}; a .npy or .npz file is needed")
     try:
@@ -46,7 +55,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     try:
         if not magic.startswith(b"PK"):
             # Mapped, so that a split of it reads no more than it needs.
-            return np.load(path, mmap_mode="r", allow_pickle=False), None
+            return {"x": np.load(path, mmap_mode="r", allow_pickle=False)}
         with path.open("rb") as file, np.load(file, allow_pickle=False) as members:
             arrays = dict(members)
     except Exception as error:  # numpy, zipfile and zlib raise many kinds
@@ -57,13 +66,31 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
             ) from error
         raise UsageError(f"{path} is damaged: {error}") from error
     if len(arrays) == 1:
-        return arrays.popitem()[1], None
-    if "x" not in arrays or not arrays.keys() <= {"x", "y"}:
+        return {"x": arrays.popitem()[1]}
+    if "x" not in arrays or not arrays.keys() <= {*_MEMBERS}:
         raise UsageError(
-            f"{path} holds the arrays {sorted(arrays)}; "
-            "accepted are x with optional labels y, or a single array"
+            f"{path} holds the arrays {sorted(arrays)}; accepted are x with optional "
+            "labels y and images input that x are made of, or a single array"
         )
-    return arrays["x"], arrays.get("y")
+    return arrays
+
+
+def _inputs(path: str, inputs: np.ndarray, x: np.ndarray, chosen: slice) -> np.ndarray:
+    """The images that the chosen ones of x are to be made of."""
+    if inputs.ndim not in (3, 4) or x.ndim not in (3, 4):
+        raise UsageError(
+            f"{path} holds x of shape {list(x.shape)} and input of shape "
+            f"{list(inputs.shape)}; pairs are of images [n, height, width] or "
+            "[n, height, width, channels]"
+        )
+    if inputs.shape[:3] != x.shape[:3]:
+        raise UsageError(
+            f"{path} holds {len(x):,} images x of {x.shape[2]} x {x.shape[1]} pixels, "
+            f"but {len(inputs):,} images input of {inputs.shape[2]} x "
+            f"{inputs.shape[1]}; a pair has one size, and each image a partner"
+        )
+    _check_finite(path, inputs[chosen], chosen.start)
+    return _images(path, inputs[chosen])
 
 
 def _check_finite(path: str, x: np.ndarray, start: int) -> None:

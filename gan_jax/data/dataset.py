@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.config.ranges import Count, Seed
+from gan_jax.config.ranges import Count, CountOrZero, Seed
+from gan_jax.data.inputs import Made, with_inputs
 from gan_jax.data.labels import per_class, shares
 from gan_jax.data.scaling import Scaling
 from gan_jax.data.source import Source, parts
 from gan_jax.data.stream import Column, Records
+from gan_jax.data.variation import jitter, mirror
 from gan_jax.errors import UsageError
 
 
@@ -25,10 +27,12 @@ class Dataset(NamedTuple):
                 anew only counts the indices. With None for indices the arrays are
                 the minibatch itself, and the batch is the same: nothing is gathered,
                 which would be an exchange between devices that share the minibatch.
+                With None for the key images are as they are: no mirrors, no noise.
     to_uint8:   what the networks see -> pictures (vectors come back as stored)
     info:       what a trained run needs to be loaded without the data, as JSON values:
                 shape, size, classes, fitted (see `scaling`), modes (the fields of
-                `Modes`, or None), and shares of the classes, where they are known
+                `Modes`, or None), and shares of the classes, where they are known;
+                of pairs, input, the shape of what x are made of
     mean:       () -> mean of the scaled training examples, float32 [*shape]
     validation: like `arrays`, the held-out examples; None without any
     other:      a second set, whose minibatches come beside those of this one. Its
@@ -60,12 +64,18 @@ class Options(NamedTuple):
 
     validation_split: examples held out, in the source's way of naming splits
     flip:             mirror each image left to right with probability 1/2
+    jitter:           enlarge each image so that its shorter side has so many pixels
+                      more, and cut it to its size again at a random place
+    input:            what each image is to be made of, in a game that translates: its
+                      "edges", its "half" resolution, or its "grey" levels
     dequantize:       add noise from U(-1/2, 1/2) to the pixels, in grey levels
     per_class:        so many examples of each class alone, chosen by `subset_seed`
     """
 
     validation_split: str | None = None
     flip: bool = False
+    jitter: CountOrZero = 0
+    input: Made | None = None
     dequantize: bool = False
     per_class: Count | None = None
     subset_seed: Seed = 0
@@ -82,31 +92,48 @@ def make_dataset(
 
     fitted: what the scaling was fitted to before, if it was
     """
-    if source.x.dtype != np.uint8 and (options.flip or options.dequantize):
-        raise UsageError(
-            "data.flip and data.dequantize are for images, not for vectors"
-        )
+    for name in ("flip", "dequantize", "jitter", "input"):
+        if getattr(options, name) and source.x.dtype != np.uint8:
+            raise UsageError(f"data.{name} is for images, not for vectors")
     if options.per_class is not None:
         source = _few(source, options)
+    if options.input is not None:
+        source = with_inputs(source, options.input)
+        validation = validation and with_inputs(validation, options.input)
     fitted = scaling.fit(source.x) if fitted is None else fitted
 
     def examples(arrays, indices, key):
         if source.fresh is not None:  # a key apart from the two of `view`, 0 and 1
-            return {
-                "x": source.fresh(arrays, jax.random.fold_in(key, 2), indices.shape)
-            }
+            key = jax.random.fold_in(jax.random.key(0) if key is None else key, 2)
+            return {"x": source.fresh(arrays, key, indices.shape)}
         return {name: leaf[indices] for name, leaf in arrays.items()}
 
     def view(arrays, indices, key):
         batch = arrays if indices is None else examples(arrays, indices, key)
-        x = batch["x"]
+        images = {name: batch[name] for name in ("x", "input") if name in batch}
+        if key is not None:
+            images = varied(images, key)
+        seen = {name: scaling.apply(image, fitted) for name, image in images.items()}
+        return batch | seen
+
+    def varied(images, key):
+        """Images as training sees them; a pair's two are moved alike."""
         flip_key, noise_key = jax.random.split(key)
+        x = images["x"]
         if options.flip:
             mirrored = jax.random.bernoulli(flip_key, shape=x.shape[:-3])
-            x = jnp.where(mirrored[..., None, None, None], x[..., ::-1, :], x)
+            images = {name: mirror(each, mirrored) for name, each in images.items()}
+        if options.jitter:
+            # a key apart from those that are split off above
+            jitter_key = jax.random.fold_in(key, 4)
+            images = {
+                name: jitter(each, options.jitter, jitter_key)
+                for name, each in images.items()
+            }
         if options.dequantize:
-            x = x + jax.random.uniform(noise_key, x.shape, minval=-0.5, maxval=0.5)
-        return batch | {"x": scaling.apply(x, fitted)}
+            noise = jax.random.uniform(noise_key, x.shape, minval=-0.5, maxval=0.5)
+            images |= {"x": images["x"] + noise}
+        return images
 
     return Dataset(
         arrays=_arrays(source),
@@ -120,7 +147,8 @@ def make_dataset(
             "fitted": fitted,
             "modes": _json(source.modes),
         }
-        | _shares(source),
+        | _shares(source)
+        | ({} if source.input is None else {"input": list(source.input.shape[1:])}),
         mean=lambda: _mean(source.x, scaling, fitted),
         validation=None if validation is None else _in_memory(_arrays(validation)),
     )
@@ -154,7 +182,7 @@ def beside(dataset: Dataset, other: Dataset) -> Dataset:
         if indices is not None:
             rows, other_rows = jnp.split(indices, 2, axis=-1)
         # a key apart from those of the view of the data
-        other_key = jax.random.fold_in(key, 3)
+        other_key = None if key is None else jax.random.fold_in(key, 3)
         batch = dataset.view(own, rows, key)
         return batch | {"other": other.view(others, other_rows, other_key)}
 
@@ -187,7 +215,7 @@ def _few(source, options):
             f"data.per_class={options.per_class}: not all of the {len(source.classes)} "
             "classes are in this split"
         )
-    return source._replace(x=source.x[rows], y=source.y[rows])
+    return source.rows(rows)
 
 
 def _shares(source):
@@ -200,7 +228,8 @@ def _shares(source):
 def _arrays(source):
     if isinstance(source.x, Column):
         return source.x.records
-    return {"x": source.x} if source.y is None else {"x": source.x, "y": source.y}
+    columns = {"x": source.x, "y": source.y, "input": source.input}
+    return {name: column for name, column in columns.items() if column is not None}
 
 
 def _in_memory(arrays):

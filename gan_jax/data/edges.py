@@ -6,25 +6,15 @@ the image, of one half of the 60,000 digits; the first domain is the other half,
 no digit comes with its own edges. Ranges of `split` that are apart do the same.
 """
 
-import numpy as np
-from scipy import ndimage
-
 from gan_jax.data import tfds
+from gan_jax.data.inputs import outlines
 from gan_jax.data.source import Source
 
 
 def load(*, builder: str = "mnist", split: str = "train") -> Source:
     """The outlines of the images of a TFDS data set, uint8, with the images' labels.
 
-    A pixel is the brightest of the 3 x 3 around it less its own brightness, channel by
-    channel: a line of one pixel around what is bright. `builder` and `split` are those
-    of the source `tfds`.
+    `builder` and `split` are those of the source `tfds`.
     """
     source = tfds.load(builder=builder, split=split)
     return source._replace(x=outlines(source.x))
-
-
-def outlines(x: np.ndarray) -> np.ndarray:
-    """The outlines of uint8 images [n, height, width, channels], likewise."""
-    # Beyond an image there is nothing brighter: reflection repeats its own pixels.
-    return ndimage.grey_dilation(x, size=(1, 3, 3, 1), mode="reflect") - x

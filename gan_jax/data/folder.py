@@ -1,6 +1,7 @@
 """A folder of images of any common format, sizes and shapes mixed."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,19 +32,28 @@ def load(
     are whole numbers, otherwise by name.
     """
     split_name(split)
-    if channels not in (1, 3):
-        raise UsageError(f"channels is {channels}; accepted are 1 (grey) and 3 (RGB)")
+    require_channels(channels)
     if size < 1:
         raise UsageError(f"size is {size}; a number of pixels from 1 is needed")
     folder = Path(path).expanduser()
-    names = _image_names(folder)
+    names = image_names(folder)
     y, classes = _labels(folder, names) if labels else (None, ())
     chosen = split_range(split, len(names))
-    x = _decode([folder / name for name in names[chosen]], size, channels)
+
+    def read(file):
+        return fitted(open_image(file, channels), size)
+
+    x = read_all([folder / name for name in names[chosen]], read)
     return Source(x, None if y is None else y[chosen], classes)
 
 
-def _image_names(folder: Path) -> list[Path]:
+def require_channels(channels: int) -> None:
+    """Raises UsageError unless images can have so many."""
+    if channels not in (1, 3):
+        raise UsageError(f"channels is {channels}; accepted are 1 (grey) and 3 (RGB)")
+
+
+def image_names(folder: Path) -> list[Path]:
     """The images' paths relative to `folder`, sorted; hidden files are left out."""
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
@@ -68,36 +78,55 @@ def _labels(folder: Path, names: list[Path]) -> tuple[np.ndarray, tuple[str, ...
     if outside:
         raise UsageError(
             f"with labels, every image of {folder} has to lie in the subfolder of its "
-            f"class; {_listed(outside)} does not"
+            f"class; {listed(outside)} does not"
         )
     return numbered([name.parts[0] for name in names])
 
 
-def _decode(files: list[Path], size: int, channels: int) -> np.ndarray:
-    """The files as one array [n, size, size, channels]."""
-    x = np.empty((len(files), size, size, channels), np.uint8)
+def read_all(files: list[Path], read: Callable[[Path], np.ndarray]) -> np.ndarray:
+    """read(file) of all files, several at a time, as one array [n, ...].
 
-    def decode(i: int) -> Exception | None:
+    Raises UsageError that names the files that cannot be read, or an image whose shape
+    is not that of the first.
+    """
+
+    def attempt(file):
         try:
-            x[i] = _read_image(files[i], size, channels)
+            return read(file), None
         except Exception as error:  # on damaged files, Pillow raises nearly anything
-            return error
-        return None
+            return None, error
 
+    x, errors = None, {}
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        errors = list(pool.map(decode, range(len(files))))
-    unreadable = [file for file, error in zip(files, errors, strict=True) if error]
-    if unreadable:
-        first = next(filter(None, errors))
+        found = zip(files, pool.map(attempt, files), strict=True)
+        for i, (file, (image, error)) in enumerate(found):
+            if error is not None:
+                errors[file] = error
+                continue
+            if x is None:
+                first, x = file, np.empty((len(files), *image.shape), image.dtype)
+            if image.shape != x.shape[1:]:
+                raise UsageError(
+                    f"{file} has {pixels(image)} pixels, {first} {pixels(x[0])}; all "
+                    "have to have one size, or data.size says which"
+                )
+            x[i] = image
+    if errors:
+        reason = next(iter(errors.values()))
         raise UsageError(
-            f"cannot be read as an image: {_listed(unreadable)}; the first because: "
-            f"{first}"
-        ) from first
+            f"cannot be read as an image: {listed(list(errors))}; the first because: "
+            f"{reason}"
+        ) from reason
     return x
 
 
-def _read_image(file: Path, size: int, channels: int) -> np.ndarray:
-    """One image, upright, resized and cropped, [size, size, channels]."""
+def pixels(image: np.ndarray) -> str:
+    """The size of an image as people say it."""
+    return f"{image.shape[1]} x {image.shape[0]}"
+
+
+def open_image(file: Path, channels: int) -> Image.Image:
+    """One image, upright, of 3 channels (RGB) or 1 (grey), white where transparent."""
     with Image.open(file) as image:
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I;16"):  # convert() would clip it to its low byte
@@ -107,12 +136,20 @@ def _read_image(file: Path, size: int, channels: int) -> np.ndarray:
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        image = image.convert("RGB" if channels == 3 else "L")
-        image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
-        return np.asarray(image).reshape(size, size, channels)
+        return image.convert("RGB" if channels == 3 else "L")
 
 
-def _listed(paths: list[Path]) -> str:
+def as_array(image: Image.Image) -> np.ndarray:
+    """An image as uint8 [height, width, channels]."""
+    return np.asarray(image).reshape(image.height, image.width, -1)
+
+
+def fitted(image: Image.Image, size: int) -> np.ndarray:
+    """Its centre as uint8 [size, size, channels], the shorter side resized to that."""
+    return as_array(ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS))
+
+
+def listed(paths: list[Path]) -> str:
     """Up to three paths, and how many more there are."""
     more = f" and {len(paths) - 3:,} more" if len(paths) > 3 else ""
     return ", ".join(map(str, paths[:3])) + more

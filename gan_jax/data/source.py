@@ -36,6 +36,8 @@ class Source(NamedTuple):
              every minibatch: a pure function for use inside a jitted step, with x and y
              in `arrays`. None: minibatches are of x
     modes:   of examples that are drawn from known modes, else None
+    input:   of pairs, the images [n, height, width, channels] that x are to be made
+             of, uint8, in memory; else None
     """
 
     x: np.ndarray | Column
@@ -43,6 +45,13 @@ class Source(NamedTuple):
     classes: tuple[str, ...] = ()
     fresh: Callable | None = None
     modes: Modes | None = None
+    input: np.ndarray | None = None
+
+    def rows(self, chosen) -> "Source":
+        """The examples of some indices, or of a range of them."""
+        columns = {name: getattr(self, name) for name in ("x", "y", "input")}
+        given = {name: each for name, each in columns.items() if each is not None}
+        return self._replace(**{name: each[chosen] for name, each in given.items()})
 
 
 def parts(x: np.ndarray | Column) -> Iterator[np.ndarray]:
@@ -132,6 +141,4 @@ def overlap(split: str, other: str) -> bool:
 
 def select(source: Source, split: str) -> Source:
     """The examples of `source` that lie in the range of `split`."""
-    chosen = split_range(split, len(source.x))
-    y = None if source.y is None else source.y[chosen]
-    return source._replace(x=source.x[chosen], y=y)
+    return source.rows(split_range(split, len(source.x)))

@@ -32,15 +32,18 @@ class Lazy(NamedTuple):
 class Picture(NamedTuple):
     """A grid of what G makes, all through a run of the same inputs.
 
-    name:   of its file; "samples" stands in the place of the usual grid
-    inputs: (key, batch, rows, columns) -> what stays the same; `batch` has as many
-            examples as the grid has places
-    draw:   (g_params, g_stats, inputs) -> x [rows * columns, ...], row by row
+    name:     of its file; "samples" stands in the place of the usual grid
+    inputs:   (key, batch, rows, columns) -> what stays the same; `batch` has as many
+              examples as the grid has places
+    draw:     (g_params, g_stats, inputs) -> x [rows * k, ...], row by row, where k is
+              as many columns as there were or a few less
+    held_out: whether of examples that are not trained on, where there are some
     """
 
     name: str
     inputs: Callable
     draw: Callable
+    held_out: bool = True
 
 
 class Game(NamedTuple):
@@ -49,9 +52,10 @@ class Game(NamedTuple):
     Each loss is differentiated in its first argument alone: the opponent, a whole
     `Player`, is data. A player of several networks has dicts of them for params and
     stats. `numbers` are the values of `TrainState.hparams` at the step, `batch` is a
-    dict of arrays [n, ...] with the examples under "x", labels under "y", and under
-    "other" a minibatch of a second set, likewise a dict. Latents are an array, or a
-    dict of them, such as z and the labels y that samples are to have.
+    dict of arrays [n, ...] with the examples under "x", labels under "y", images that
+    they are translated from under "input", and under "other" a minibatch of a second
+    set, likewise a dict. Latents are an array, or a dict of them, such as z and the
+    labels y that samples are to have.
 
     init:     (key, batch) -> ((d_params, d_stats), (g_params, g_stats))
     d_loss:   (d_params, d_stats, g, numbers, batch, key) -> loss, (d_stats, metrics);
@@ -68,13 +72,16 @@ class Game(NamedTuple):
     lazy:     turns that are taken every so many steps
     phases:   (first step, game), ..., the first of them at step 0: the same game in
               programs that need not ask how far it has come; none if it never asks
-    given:    what of a batch it plays with beside x: "y", "other", "other.y"; with "y"
-              the latents have labels, too
+    given:    what of a batch it plays with beside x: "y", "input", "other", "other.y";
+              with "y" the latents have labels, too
     classify: (d, x) -> logits [n, classes], where D learns the data's labels
     cluster:  (d, x) -> logits [n, k], where it learns categories without names
     features: (g, x) -> [n, d], what a player that encodes has learned to see in x
     measure:  (d, g, numbers, batch, key) -> how far from convergence, where the game
               has a measure of that; less is better
+    translate: (g_params, g_stats, x, key) -> x, where G makes images of images; its
+              latents are {"input": x}, none that could be drawn without data
+    translate_back: the same the other way, where a player goes it
     pictures: drawn beside the samples, or in their place
     """
 
@@ -93,6 +100,8 @@ class Game(NamedTuple):
     cluster: Callable | None = None
     features: Callable | None = None
     measure: Callable | None = None
+    translate: Callable | None = None
+    translate_back: Callable | None = None
     pictures: tuple[Picture, ...] = ()
 
 

@@ -12,13 +12,16 @@ from gan_jax.networks import Network, has_batch_norm, same_update
 
 
 class Seen(NamedTuple):
-    """What D says of a minibatch and of as many made examples, as it says it.
+    """What D says of a minibatch and of as many made examples.
 
-    z, batch: what they were made of, and what is real
+    real, fake:  as it says it
+    made:        those examples
+    z, batch:    what they were made of, and what is real
     """
 
     real: Any
     fake: Any
+    made: Any
     z: Any
     batch: dict
 
@@ -95,7 +98,7 @@ def adversarial(
         def penalized(numbers):
             return penalty(numbers)(critic, batch["x"], fake, penalty_key)
 
-        return Seen(real_said, fake_said, z, batch), moved, g_stats, penalized
+        return Seen(real_said, fake_said, fake, z, batch), moved, g_stats, penalized
 
     def d_loss(params, stats, g, numbers, batch, key):
         seen, stats, _, penalized = look(params, stats, g.params, g.stats, batch, key)

@@ -79,14 +79,16 @@ class ConvTranspose(nn.Module):
 
     The kernel [kh, kw, outputs, inputs] is that of the convolution it is the transpose
     of. Padding "SAME" multiplies height and width by the stride; p zeros make them
-    stride * (size - 1) + kernel - 2 p. A bias is tied, one a channel, or `untied`, one
-    for every pixel of every channel.
+    stride * (size - 1) + kernel - 2 p + output_padding, which says what of several
+    sizes the convolution came from. A bias is tied, one a channel, or `untied`, one for
+    every pixel of every channel.
     """
 
     features: int
     kernel: int
     stride: int = 1
     padding: int | str = "SAME"
+    output_padding: int = 0
     use_bias: bool = True
     untied: bool = False
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal(-1, -2)
@@ -97,6 +99,7 @@ class ConvTranspose(nn.Module):
     def __call__(self, y):
         same = self.padding == "SAME"
         extra = 0 if same else self.kernel - 2 * self.padding - self.stride
+        extra += self.output_padding
         image = [self.stride * places + extra for places in y.shape[1:3]]
         window = Window.over(image, self.kernel, self.stride, self.padding)
         shape = (self.kernel, self.kernel, self.features, y.shape[-1])

@@ -86,9 +86,9 @@ def standardised(x, groups, epsilon=1e-5):
     return (centred * spread(factor, grouped, 0, -2)).reshape(x.shape)
 
 
-def _affine(layer, y, dtype):
+def _affine(layer, y, dtype, scale_init=nn.initializers.ones):
     """y with a learned factor, from 1, and shift, from 0, for each channel."""
-    scale = layer.param("scale", nn.initializers.ones, y.shape[-1:])
+    scale = layer.param("scale", scale_init, y.shape[-1:])
     bias = layer.param("bias", nn.initializers.zeros, y.shape[-1:])
     scale, bias = scale.astype(jnp.float32), bias.astype(jnp.float32)
     return (y * spread(scale, y, -1) + spread(bias, y, -1)).astype(dtype)
@@ -111,12 +111,14 @@ class InstanceNorm(nn.Module):
     """Instance norm (Ulyanov et al. 2016): statistics of each channel of an image."""
 
     epsilon: float = 1e-5
+    scale_init: nn.initializers.Initializer = nn.initializers.ones
 
     @nn.compact
     def __call__(self, x):
         if x.ndim < 3:
             raise UsageError("instance norm needs images: of vectors it leaves nothing")
-        return _affine(self, standardised(x, x.shape[-1], self.epsilon), x.dtype)
+        y = standardised(x, x.shape[-1], self.epsilon)
+        return _affine(self, y, x.dtype, self.scale_init)
 
 
 class GroupNorm(nn.Module):

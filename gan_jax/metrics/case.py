@@ -20,24 +20,32 @@ class Real(NamedTuple):
     """Real examples as stored, x [n, ...], and their name.
 
     y, classes: their labels [n] and the labels' names; None and () where there are none
+    input:      of pairs, what x are to be made of
     """
 
     name: str
     x: np.ndarray | Column
     y: np.ndarray | Column | None = None
     classes: tuple[str, ...] = ()
+    input: np.ndarray | None = None
 
     @classmethod
-    def of(cls, config, scaling, split: str, info: dict, arrays: dict) -> "Real":
+    def of(
+        cls, config, scaling, split: str, info: dict, arrays: dict, entry: str = "data"
+    ) -> "Real":
         """Examples of a run's data, named after it, their split and their bytes.
+
+        entry: of the config, "data" or "other"; info and arrays are that set's own
 
         Of streamed ones, the first 50,000 at the most, as the name says then.
         Where a scaling cannot be undone (gcn), they are what its pictures show, as the
         samples are, by what was fitted to the training data, in the run's `info`; and
         the name says so.
         """
-        data = config.data
+        data = config[entry]
         kind = [data.get("builder") or data.name, *data.get("classes", ()), split]
+        if data.get("input"):
+            kind.append(f"with {data.input}")
         if isinstance(arrays, Records) and arrays.size > MOST_STREAMED:
             arrays = arrays.first(MOST_STREAMED)
             kind.append(f"first {MOST_STREAMED}")
@@ -51,7 +59,8 @@ class Real(NamedTuple):
         for part in parts(x):
             checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
         kind.append(f"{checksum:08x}")
-        return cls(" ".join(kind), x, arrays.get("y"), tuple(info["classes"]))
+        columns = arrays.get("y"), tuple(info["classes"]), arrays.get("input")
+        return cls(" ".join(kind), x, *columns)
 
 
 class Learned(NamedTuple):
@@ -96,6 +105,7 @@ class Case:
     seed:       of the samples; also shuffles the reference
     asked:      labels [n] that the samples were asked for, None where there are none
     learned:    what the players learned, None where there are no players
+    translated: what the samples were made of, where that was images
     """
 
     def __init__(
@@ -109,11 +119,12 @@ class Case:
         seed: int = 0,
         asked: np.ndarray | None = None,
         learned: Learned | None = None,
+        translated=None,
     ):
         self.samples, self.network, self.reference = samples, network, reference
         self._held_out, self._validation = held_out, validation
         self.modes, self.seed = modes, seed
-        self._asked, self._learned = asked, learned
+        self._asked, self._learned, self._translated = asked, learned, translated
 
     @functools.cached_property
     def held_out(self) -> Real:
@@ -136,6 +147,13 @@ class Case:
         if self._learned is None:
             raise UsageError("there are no players that could have learned it")
         return self._learned
+
+    @property
+    def translated(self):
+        """The `Translated` that the samples are."""
+        if self._translated is None:
+            raise UsageError("the samples were not made of images")
+        return self._translated
 
     @functools.cached_property
     def _of_samples(self):

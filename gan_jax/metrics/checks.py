@@ -34,6 +34,13 @@ def same_width(**arrays) -> None:
         raise UsageError(f"vectors differ in length: {', '.join(widths)}")
 
 
+def same_shape(**arrays) -> None:
+    """Refuses arrays of different shapes; the keywords name them in the message."""
+    if len({x.shape for x in arrays.values()}) > 1:
+        shapes = (f"{name} {list(x.shape)}" for name, x in arrays.items())
+        raise UsageError(f"shapes differ: {', '.join(shapes)}")
+
+
 def labels(y, name: str, n: int, classes: int | None = None) -> np.ndarray:
     """`y` as int64 [n], one label for each of n examples, below `classes` if given."""
     y = np.asarray(y)

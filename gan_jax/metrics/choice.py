@@ -18,7 +18,7 @@ _FEWEST_OF_A_CLASS = 20  # on average: hardly ever fewer than two, by chance
 # metrics that need examples which no player has seen
 OF_HELD_OUT = (
     *("copying", "covariate_shift", "parzen"),
-    *("classification", "clusters", "neighbours", "convergence"),
+    *("classification", "clusters", "neighbours", "convergence", "translation"),
 )
 
 # samples and examples without which a metric says nothing
@@ -33,6 +33,7 @@ _FEWEST = {
 
 # metrics of what a player learned: the function of the game, and what has to have it
 _LEARNED = {
+    "translation": ("translate", "a generator that makes images of images"),
     "classification": ("classify", "a discriminator that learns the labels"),
     "clusters": ("cluster", "a discriminator that learns categories"),
     "neighbours": ("features", "an encoder"),
@@ -54,6 +55,7 @@ BETTER = {
     "classification": min,
     "clusters": max,
     "convergence": min,
+    "translation": min,
 }
 
 
@@ -71,6 +73,7 @@ def drawn(name: str, network: FeatureNetwork | None) -> list[str]:
         "classification": ["error_rate"],
         "clusters": ["agreement"],
         "neighbours": ["nearest_neighbour_accuracy"],
+        "translation": ["l1", "psnr", "cycle_l1"],
     }
     alone = "class_score", "sliced_wasserstein", "copying"
     alone += "frechet_within", "class_agreement", "convergence"
@@ -100,7 +103,7 @@ def _of_samples(info, n, game):
         names.insert(0, "frechet")
     if info["classes"] and set(info["classes"]) <= set(CLASSES.get(network, ())):
         names += ["class_score", "classes"]
-    if _is_told(game) and tuple(info["classes"]) == CLASSES.get(network):
+    if _has_classes(game) and tuple(info["classes"]) == CLASSES.get(network):
         if _of_a_class(info, n) >= _FEWEST_OF_A_CLASS:
             names.append("frechet_within")
         names.append("class_agreement")
@@ -108,14 +111,14 @@ def _of_samples(info, n, game):
 
 
 def _of_players(info, game):
-    names = ["convergence"]
+    names = ["convergence", "translation"]
     names += ["classification", "clusters"] if info.get("classes") else []
     return [name for name in names if getattr(game, _LEARNED[name][0], None)]
 
 
-def _is_told(game):
-    """Whether samples are asked for classes."""
-    return game is not None and "y" in game.given
+def _has_classes(game):
+    """Whether it is known of samples which class they should be of."""
+    return game is not None and ("y" in game.given or game.translate is not None)
 
 
 def _of_a_class(info, n):
@@ -143,6 +146,11 @@ def refuse(config, dataset, game: Game | None = None) -> None:
     require_metrics(config.evaluate_metrics)
     if not config.evaluate_every:
         return
+    if getattr(game, "translate", None) and dataset.validation is None:
+        raise UsageError(
+            "config.evaluate_every of a game that translates needs held-out images: "
+            "data.validation_split"
+        )
     names, info = chosen(config, dataset.info, game), dataset.info
     able = [*(name for name in names if name in BETTER), "none"]
     if config.best not in able:
@@ -183,14 +191,15 @@ def _wanting(name, info, network) -> str | None:
 
 def _wanting_of(name, info, game, few) -> str | None:
     """What the game lacks for a metric, if anything, or else the classes."""
-    if name in ("frechet_within", "class_agreement") and not _is_told(game):
-        return "a game whose generator is told labels"
+    if name in ("frechet_within", "class_agreement") and not _has_classes(game):
+        return "a game whose generator is told labels, or translates"
     if name == "frechet_within" and _of_a_class(info, few) < _FEWEST_OF_A_CLASS:
         return f"{_FEWEST_OF_A_CLASS} samples and examples of each class"
     function, what = _LEARNED.get(name, (None, None))
-    if function and getattr(game, function, None) is None:
+    if function and not getattr(game, function, None):
         return f"a game with {what}"
-    if function and name != "convergence" and not info["classes"]:
+    without = "convergence", "translation"
+    if function and name not in without and not info["classes"]:
         return "data with labels"
     return None
 

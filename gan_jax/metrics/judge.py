@@ -25,10 +25,13 @@ def require_metrics(names) -> None:
             raise UsageError(f"unknown metric {name!r}; {nearest(name, METRICS)}")
 
 
-def about(run, experiment: str, label: str | None = None) -> dict:
+def about(
+    run, experiment: str, label: str | None = None, inputs: str | None = None
+) -> dict:
     """What the measurements of a run say of it, for `judge`.
 
-    label: which the samples were asked for, as `Run.sample` takes it
+    label:  which the samples were asked for, as `Run.sample` takes it
+    inputs: what they were made of, of a run that translates
     """
     way = chosen_way(run.built, label)
     return {
@@ -38,13 +41,14 @@ def about(run, experiment: str, label: str | None = None) -> dict:
         "batch_norm": run.batch_norm if has_batch_norm(run.state.g.stats) else None,
         "ema": run.ema and run.config.ema_decay > 0,
         "labels": way if way in (None, *WAYS) else f"given {way}",
+        "inputs": inputs,
     }
 
 
 def judge(case: Case, names, *, model="", run="", step=None, **generator):
     """(measurement, picture or None) of each metric, in turn.
 
-    generator: batch_norm, ema and labels of the protocol; none for real data
+    generator: batch_norm, ema, labels and inputs of the protocol; none for real data
 
     Raises UsageError, with the metric's name, where one cannot be measured.
     """

@@ -1,4 +1,4 @@
-"""Metrics of labels and of what players learned, each as the command asks for it.
+"""Metrics of labels, of what players learned and of translations, by their names.
 
 (case) -> result, likewise those of `of_samples`; a metric's own file says what its
 number means.
@@ -13,6 +13,7 @@ from gan_jax.metrics.clusters import best_agreement
 from gan_jax.metrics.frechet import frechet_within
 from gan_jax.metrics.neighbours import neighbour_accuracy
 from gan_jax.metrics.of_samples import read_beside, saying_warnings
+from gan_jax.metrics.translation import distance
 
 # of metrics of real examples alone, for which it does not matter how G samples
 _WITHOUT_SAMPLES = {
@@ -94,6 +95,17 @@ def _convergence(case):
     return Result({"convergence": value}, {"metric": "convergence", **fields})
 
 
+def _translation(case):
+    translated, values = case.translated, {}
+    if (targets := translated.targets) is not None:
+        values |= distance(translated.made, targets)._asdict()
+        if translated.inputs.shape == targets.shape:
+            values["l1_of_inputs"] = distance(translated.inputs, targets).l1
+    if translated.again is not None:
+        values["cycle_l1"] = distance(translated.again, translated.inputs).l1
+    return Result(values, {"metric": "translation"})
+
+
 def _tested(real):
     return {"reference": real.name, "reference_size": len(real.x), **_WITHOUT_SAMPLES}
 
@@ -110,4 +122,5 @@ METRICS = {
     "clusters": _clusters,
     "neighbours": _neighbours,
     "convergence": _convergence,
+    "translation": _translation,
 }

@@ -48,6 +48,7 @@ class Protocol:
     labels:         those that samples were asked for: as frequent as in the data
                     ("data"), each as frequent as any other ("uniform"), or all of one
                     class ("given 7"); None: G takes none, or the samples are real
+    inputs:         the real examples that the samples were made of; None: of latents
     """
 
     metric: str
@@ -62,6 +63,7 @@ class Protocol:
     batch_norm: Literal["running", "batch", "recalibrated"] | None = None
     ema: bool | None = None
     labels: str | None = None
+    inputs: str | None = None
 
     def __post_init__(self):
         if self.batch_norm not in _BATCH_NORM:
@@ -186,7 +188,7 @@ def _differences(measurements):
     for field in dataclasses.fields(Protocol):
         name = field.name
         measured = measurements
-        if name == "labels":  # to take none sets a generator apart, but not real data
+        if name in ("labels", "inputs"):  # none sets a generator apart, not real data
             measured = [m for m in measurements if m.protocol.ema is not None]
         values = dict.fromkeys(getattr(m.protocol, name) for m in measured)
         if name in _OF_GENERATORS:

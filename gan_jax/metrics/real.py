@@ -8,13 +8,16 @@ from gan_jax.metrics.case import Real
 from gan_jax.run import Run
 
 
-def real_examples(run: Run, split: str | None = None) -> Real:
+def real_examples(run: Run, split: str | None = None, entry: str = "data") -> Real:
     """The examples of a run's data, of another split than its own if one is given.
 
     Of its own they are those that it was trained on; of another one, all.
+
+    entry: of its config, "data" or "other"
     """
     values = to_json(run.config)
-    values.pop("other", None)
+    other = values.pop("other", None)
+    values["data"] = other if entry == "other" else values["data"]
     values["data"].pop("validation_split", None)
     if split is not None:
         parse_split(split)
@@ -22,26 +25,35 @@ def real_examples(run: Run, split: str | None = None) -> Real:
         values["data"].pop("per_class", None)
     dataset = load_dataset(from_json(values))
     used = values["data"].get("split", "train")
-    return Real.of(run.config, run.built.scaling, used, run.info, dataset.arrays)
+    info = run.info["other"] if entry == "other" else run.info
+    of_set = used, info, dataset.arrays, entry
+    return Real.of(run.config, run.built.scaling, *of_set)
 
 
-def held_out(run: Run, split: str | None = None) -> Real:
+def held_out(run: Run, split: str | None = None, entry: str = "data") -> Real:
     """Examples that a run was not trained on: of `split`, or of those that there are.
 
     Raises UsageError for a split that it was trained on.
+
+    entry: as in `real_examples`
     """
-    used = run.config.data.get("split", "train")
-    kept = run.config.data.get("validation_split")
+    used = run.config[entry].get("split", "train")
+    kept = run.config[entry].get("validation_split")
     asked = split or "test"
     try:
         if overlap(asked, used):
             raise UsageError(
-                f"{asked} shares examples with config.data.split={used}, what the run "
-                "was trained on"
+                f"{asked} shares examples with config.{entry}.split={used}, what the "
+                "run was trained on"
             )
-        return real_examples(run, asked)
+        return real_examples(run, asked, entry)
     except UsageError as error:
         if kept and not split:
-            return real_examples(run, kept)
+            return real_examples(run, kept, entry)
         said = f"held-out data: {error}; --held_out names another split"
         raise UsageError(said) from None
+
+
+def to_translate(config) -> str:
+    """The entry of the config whose examples a game that translates translates."""
+    return "other" if "other" in config else "data"

@@ -42,28 +42,32 @@ def make_others(config, built, dataset, key) -> dict[str, Painter]:
 
 
 def _painter(picture, config, built, dataset, key):
-    """Of a game's picture, with held-out examples where there are some."""
+    """Of a game's picture, with held-out examples if it wants those."""
     rows, columns = config.sample_grid
     # a key apart from those that the samples are drawn by
     key = jax.random.fold_in(key, zlib.crc32(picture.name.encode()))
-    inputs = picture.inputs(key, _some(dataset, rows * columns), rows, columns)
+    some = _some(dataset, rows * columns, picture.held_out)
+    inputs = picture.inputs(key, some, rows, columns)
     draw = jax.jit(picture.draw)
 
     def sample(state):
         return draw(*state.sampler, inputs)
 
     def paint(shown):
-        return pictures.grid(dataset.to_uint8(shown), rows, columns)
+        return pictures.grid(dataset.to_uint8(shown), rows, len(shown) // rows)
 
     return Painter(sample, paint)
 
 
-def _some(dataset, n):
+def _some(dataset, n, held_out):
     """A minibatch of n examples, evenly chosen, again and again where there are fewer.
 
-    As training sees them but for what is drawn at random: mirrors and noise.
+    As training sees them but for what is drawn at random, such as mirrors.
+
+    held_out: whether they are held-out ones, where there are some
     """
-    arrays = dataset.arrays if dataset.validation is None else dataset.validation
+    held_out = held_out and dataset.validation is not None
+    arrays = dataset.validation if held_out else dataset.arrays
     rows = [
         np.linspace(0, len(each["x"]) - 1, n).astype(np.int32)
         for each in dataset.sets(arrays)
@@ -71,5 +75,5 @@ def _some(dataset, n):
     return jax.jit(dataset.view)(
         {name: jax.tree.map(np.asarray, leaf) for name, leaf in arrays.items()},
         np.concatenate(rows),
-        jax.random.key(0),
+        None,
     )

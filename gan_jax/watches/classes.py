@@ -15,10 +15,14 @@ SAMPLES = 1_000
 def make_class_watch(config, built, dataset, key) -> Watch | None:
     """The share of each digit among samples, and their entropy; None for other data.
 
+    None, too, where samples are made of images, and show the digits that these do.
+
     The project's classifier of MNIST reads them. The same 1,000 latents all through.
     """
     is_mnist = tuple(dataset.info["shape"]) == (28, 28, 1)
     if not is_mnist or tuple(dataset.info["classes"]) != CLASSES["mnist"]:
+        return None
+    if built.game.translate:
         return None
     z = latents_for(built, key, SAMPLES)
     generate = sampler(built.game)

@@ -11,7 +11,9 @@ from gan_jax.metrics.features import load_features
 from gan_jax.metrics.modes import known_modes
 from gan_jax.metrics.modes import perfect as modes_of_the_data
 from gan_jax.metrics.protocol import append, read
+from gan_jax.metrics.real import to_translate
 from gan_jax.metrics.stacked import perfect as triples_of_the_data
+from gan_jax.metrics.translation import translated
 from gan_jax.run import Run
 from gan_jax.watches import Watch
 
@@ -40,18 +42,33 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
 
     lend = None if dataset.validation is None else held_out
 
+    @functools.cache
+    def to_be_translated():
+        entry, sets = to_translate(config), dataset.sets(dataset.validation)
+        info = dataset.info["other"] if entry == "other" else dataset.info
+        of_set = config[entry].validation_split, info, sets[-1], entry
+        return Real.of(config, built.scaling, *of_set)
+
+    def draw(run):
+        """Samples, the labels asked for, and what they were made of, or None."""
+        if not built.game.translate:
+            return run.sample(n), run.labels(n), None
+        shown = translated(run, to_be_translated(), n)
+        return shown.made, shown.labels, shown
+
     def measure(state):
         run = Run(workdir, config, state, built)
         try:
-            samples = run.sample(n)
+            samples, asked, shown = draw(run)
         except UsageError as error:  # they overflow, before a loss or parameter does
             raise DivergedError(f"diverged: {error}") from None
         case = Case(
             *(samples, network, reference, lend, lend, modes),
-            asked=run.labels(n),
+            asked=asked,
             learned=Learned.of(run),
+            translated=shown,
         )
-        about = judge.about(run, experiment)
+        about = judge.about(run, experiment, inputs=shown and shown.name)
         values = {}
         for name, (found, _) in zip(
             names, judge.judge(case, names, **about), strict=True

@@ -19,6 +19,7 @@ class Generator(nn.Module):
 
     @nn.compact
     def __call__(self, z, y=None, *, train=False):
+        z = z.reshape(len(z), -1)
         h = z if y is None else layers.join(z, y, self.classes)
         h = nn.relu(layers.BatchNorm()(layers.Dense(6)(h), train))
         made = [
@@ -62,6 +63,7 @@ class Discriminator(nn.Module):
         if beside is not None:
             labels = beside.ndim == 1
             beside = layers.one_hot(beside, self.classes) if labels else beside
+            beside = beside.reshape(len(beside), -1)
             h = jnp.concatenate([h, beside], -1)
         score = layers.Dense(1)(h)[:, 0]
         match self.says:

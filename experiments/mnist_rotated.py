@@ -1,0 +1,34 @@
+"""Digits and digits turned by 90 degrees, dark on bright, with CycleGAN (Zhu et al.
+2017).
+
+    python -m gan_jax.main --config=experiments/mnist_rotated.py
+"""
+
+from . import default
+
+
+def get_config():
+    config = default.get_config()
+    config.steps = 5_000
+    config.batch_size = 8
+    config.turns = "simultaneous"
+    config.game = dict(name="cyclegan")
+    config.loss = dict(name="least_squares")
+    config.generator = dict(name="cyclegan", width=16, blocks=4)
+    config.discriminator = dict(name="cyclegan", width=16, layers=2)
+    config.data = dict(
+        name="tfds",
+        builder="mnist",
+        split="train[:25000]",
+        validation_split="train[50000:51000]",
+    )
+    config.other = dict(
+        name="turned",
+        builder="mnist",
+        split="train[25000:50000]",
+        validation_split="train[51000:52000]",
+    )
+    config.validate_every = 500
+    config.checkpoint_every = 500
+    config.sample_grid = (8, 9)
+    return config

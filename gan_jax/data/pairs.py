@@ -1,0 +1,108 @@
+"""Pairs of images: what each is to be made of, and what it is to become."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from gan_jax.config.ranges import Count, Size
+from gan_jax.data import arrays
+from gan_jax.data.folder import (
+    as_array,
+    fitted,
+    image_names,
+    listed,
+    open_image,
+    pixels,
+    read_all,
+    require_channels,
+)
+from gan_jax.data.source import Source, split_name, split_range
+from gan_jax.errors import UsageError
+
+
+def load(
+    *,
+    path: str,
+    inputs: str | None = None,
+    layout: Literal["left_right", "right_left"] = "left_right",
+    size: Size | None = None,
+    channels: Count = 3,
+    split: str = "train",
+) -> Source:
+    """The pairs below `path`, sorted by name: x and input, each [n, h, w, channels].
+
+    path:   a folder of images that hold both halves of a pair beside each other; or of
+            one half alone, what is to be made; or a .npz with x and input
+    inputs: the folder of the other halves, what it is to be made of: files of the same
+            names but for their suffixes
+    layout: of images with both halves: from left to right, or from right to left
+    size:   each half is resized and cropped to so many pixels, as in `folder`; without
+            one all have to have one size, which need not be square
+    """
+    split_name(split)
+    require_channels(channels)
+    folder = Path(path).expanduser()
+    if folder.suffix == ".npz":
+        source = arrays.load(path=path, split=split)
+        if source.input is None:
+            raise UsageError(f"{path} holds no array input: what x are to be made of")
+        return source
+    names = image_names(folder)
+    chosen = split_range(split, len(names))
+    files = [folder / name for name in names[chosen]]
+
+    def array(image):
+        return as_array(image) if size is None else fitted(image, size)
+
+    def whole(file):
+        return array(open_image(file, channels))
+
+    def both(file):
+        image = open_image(file, channels)
+        half, odd = divmod(image.width, 2)
+        if odd:
+            raise ValueError(f"two halves need an even width, not {image.width} pixels")
+        boxes = [(left, 0, left + half, image.height) for left in (0, half)]
+        return np.concatenate([array(image.crop(box)) for box in boxes], axis=1)
+
+    if inputs is not None:
+        partners = _partners(folder, names, Path(inputs).expanduser())
+        x, made_of = read_all(files, whole), read_all(partners[chosen], whole)
+        if x.shape != made_of.shape:
+            raise UsageError(
+                f"the images of {folder} have {pixels(x[0])} pixels, those of {inputs} "
+                f"{pixels(made_of[0])}; a pair has one size: data.size says which"
+            )
+        return Source(x, input=made_of)
+    left, right = np.split(read_all(files, both), 2, axis=2)
+    if layout == "left_right":
+        left, right = right, left
+    return Source(np.ascontiguousarray(left), input=np.ascontiguousarray(right))
+
+
+def _partners(folder: Path, names: list[Path], other: Path) -> list[Path]:
+    """The files below `other` with the names of those below `folder`.
+
+    Raises UsageError that names the files without a partner, on either side, and those
+    that have two.
+    """
+    own, theirs = _by_name(folder, names), _by_name(other, image_names(other))
+    for ours, others, place in ((own, theirs, other), (theirs, own, folder)):
+        if lonely := [file for name, file in ours.items() if name not in others]:
+            raise UsageError(f"in {place} there is no partner of {listed(lonely)}")
+    return [theirs[name] for name in own]
+
+
+def _by_name(folder: Path, names: list[Path]) -> dict[Path, Path]:
+    """The files by their names without suffixes."""
+    found = {}
+    for name in names:
+        bare = name.with_suffix("")
+        if bare in found:
+            raise UsageError(
+                f"{found[bare]} and {folder / name} differ in their suffix alone: "
+                "which of them is half of a pair?"
+            )
+        found[bare] = folder / name
+    return found

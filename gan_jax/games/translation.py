@@ -1,0 +1,51 @@
+"""What games share whose G makes images of images."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+
+
+def by_patches(score: Callable) -> Callable:
+    """(d, g, batch) -> scores [n], the mean of those of an example's patches."""
+
+    def mean(d, g, batch):
+        scores = score(d, g, batch)
+        return jnp.mean(scores.reshape(len(scores), -1), -1)
+
+    return mean
+
+
+def in_threes(*parts: Callable) -> Callable:
+    """The `inputs` of a `Picture` that shows three images of each example in a row.
+
+    parts: batch -> x [n, h, w, c]; the inputs are a tuple of them, [rows, examples a
+           row, h, w, c]
+    """
+
+    def inputs(key, batch, rows, columns):
+        in_a_row = max(1, columns // 3)
+        some = (part(batch)[: rows * in_a_row] for part in parts)
+        return tuple(x.reshape(rows, in_a_row, *x.shape[1:]) for x in some)
+
+    return inputs
+
+
+def on_grid(function: Callable, x):
+    """function(images [n, h, w, c]), of images in rows: [rows, examples, h, w, c]."""
+    made = function(x.reshape(-1, *x.shape[2:]))
+    return made.reshape(*x.shape[:2], *made.shape[1:])
+
+
+def side_by_side(*images, channels: int):
+    """The images [rows, n, h, w, c] of each example beside each other, row by row.
+
+    Greys among colours are drawn as such, colours among greys by their mean.
+    """
+
+    def alike(x):
+        if x.shape[-1] == channels:
+            return x
+        return jnp.mean(x, -1, keepdims=True).repeat(channels, -1)
+
+    stacked = jnp.stack([alike(x) for x in images], 2)
+    return stacked.reshape(-1, *stacked.shape[3:])

@@ -1,0 +1,122 @@
+"""Makes images of images: python -m gan_jax.translate --workdir=RUN --input=photo.jpg
+
+By a run of a game that translates, pix2pix or cyclegan. --input is an image, or a
+folder of images, of any size that the network takes; --out is the image to write or, of
+a folder, the folder, where results keep the names of what they were made of. --back
+goes the other way, where the game goes both ways.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+from tqdm import tqdm
+
+from gan_jax import cli, pictures
+from gan_jax.data.folder import as_array, fitted, image_names, open_image
+from gan_jax.errors import UsageError, nearest
+from gan_jax.loop.log import say
+from gan_jax.run import load, parse_step
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def main(arguments: list[str]) -> None:
+    """Reads the flags and translates what they name."""
+    values = _flags()
+    cli.parse(values, arguments)
+    if values.help:
+        print(f"{__doc__}\n{cli.describe(values)}")
+        return
+    pairs = _pairs(values.input, values.out)
+    run = load(Path(values.workdir).expanduser(), parse_step(values.step))
+    run.translator(values.back)  # refuses, before a file is read
+    failed = []
+    for file, out in tqdm(pairs, disable=None):
+        try:
+            image = _read(file, run.input_channels, values.size)
+            (made,) = run.translate(image[None], values.seed, values.back)
+            _write(out, made)
+        except UsageError as error:
+            failed.append(f"{file}: {error}")
+    if done := len(pairs) - len(failed):
+        where = pairs[0][1] if len(pairs) == 1 else pairs[0][1].parent
+        say(f"wrote {where}: {done} of {len(pairs)}, by step {run.state.step}")
+    if failed:
+        raise UsageError("; ".join(failed))
+
+
+def _flags():
+    values = cli.new_flags()
+    define = {"flag_values": values}
+    flags.DEFINE_string("workdir", "runs/facades", "the run's work directory", **define)
+    flags.DEFINE_string("input", None, "an image, or a folder of images", **define)
+    flags.DEFINE_string(
+        "out",
+        None,
+        "the image to write, or the folder for those of a folder; translated.png or "
+        "translated if not given",
+        **define,
+    )
+    flags.DEFINE_bool("back", False, "the other way, of a game with both", **define)
+    flags.DEFINE_integer(
+        "size",
+        None,
+        "first resize and crop each image to so many pixels, as data.size does",
+        1,
+        **define,
+    )
+    flags.DEFINE_integer("seed", 0, "of G's noise", 0, 2**32 - 1, **define)
+    flags.DEFINE_string(
+        "step", None, "the checkpoint's, or best; the newest if not given", **define
+    )
+    return values
+
+
+def _pairs(source, out):
+    """[(file to read, file to write)], the folders of the latter made."""
+    if source is None:
+        raise UsageError("--input= has to name an image, or a folder of images")
+    source = Path(source).expanduser()
+    if source.is_dir():
+        out = Path(out or "translated").expanduser()
+        names = image_names(source)
+        pairs = [
+            (source / name, out / name.with_suffix(_suffix(name))) for name in names
+        ]
+    elif source.is_file():
+        out = Path(out or "translated.png").expanduser()
+        if out.suffix.lower() not in _PICTURES:
+            raise UsageError(f"--out={out}: {nearest(out.suffix, _PICTURES)}")
+        pairs = [(source, out)]
+    else:
+        raise UsageError(f"--input={source}: there is no such file or folder")
+    for file, made in pairs:
+        if made.resolve() == file.resolve():
+            raise UsageError(f"--out={out}: {file} would be written over")
+    return pairs
+
+
+def _suffix(name):
+    """That of the picture made of a file: its own, where pictures are written so."""
+    return name.suffix if name.suffix.lower() in _PICTURES else ".png"
+
+
+def _read(file, channels, size):
+    try:
+        image = open_image(file, channels)
+    except Exception as error:  # on damaged files, Pillow raises nearly anything
+        raise UsageError(f"cannot be read as an image: {error}") from error
+    return as_array(image) if size is None else fitted(image, size)
+
+
+def _write(out, image):
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        pictures.write_image(out, image[..., 0] if image.shape[-1] == 1 else image)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(cli.run(main))
