@@ -18,12 +18,14 @@ class Prior(NamedTuple):
     straight:    whether what lies between two latents is as typical as these, so that
                  walks may go on straight lines; else they go on arcs
     independent: whether the coordinates are independent of each other
+    nearest:     z -> the nearest that could have been drawn
     """
 
     draw: Callable
     dim: int
     straight: bool
     independent: bool
+    nearest: Callable
 
     def __call__(self, key, n: int) -> jax.Array:
         return self.draw(key, n)
@@ -35,7 +37,7 @@ def normal(*, dim: Count = 100) -> Prior:
     def draw(key, n):
         return jax.random.normal(key, (n, dim))
 
-    return Prior(draw, dim, straight=False, independent=True)
+    return Prior(draw, dim, straight=False, independent=True, nearest=lambda z: z)
 
 
 def uniform(*, dim: Count = 100, low: float = -1.0, high: float = 1.0) -> Prior:
@@ -46,14 +48,19 @@ def uniform(*, dim: Count = 100, low: float = -1.0, high: float = 1.0) -> Prior:
     def draw(key, n):
         return jax.random.uniform(key, (n, dim), minval=low, maxval=high)
 
-    return Prior(draw, dim, straight=True, independent=True)
+    def nearest(z):
+        return jnp.clip(z, low, high)
+
+    return Prior(draw, dim, straight=True, independent=True, nearest=nearest)
 
 
 def spherical(*, dim: Count = 100) -> Prior:
     """The uniform distribution on the unit sphere: a normal vector over its length."""
 
-    def draw(key, n):
-        z = jax.random.normal(key, (n, dim))
+    def nearest(z):
         return z / jnp.linalg.norm(z, axis=-1, keepdims=True)
 
-    return Prior(draw, dim, straight=False, independent=False)
+    def draw(key, n):
+        return nearest(jax.random.normal(key, (n, dim)))
+
+    return Prior(draw, dim, straight=False, independent=False, nearest=nearest)

@@ -138,7 +138,7 @@ class Run:
                 f"the scores of loss {self.config.loss.name} are no logits: "
                 "there is no probability to be had of them"
             )
-        batch = {"x": self._scaled(images)}
+        batch = {"x": self.scaled(images)}
         if "y" in self.game.given:
             if labels is None or np.shape(labels) != (len(batch["x"]),):
                 raise UsageError(
@@ -187,7 +187,7 @@ class Run:
         """
         if self.game.measure is None:
             raise UsageError(f"game {self.config.game.name} has no such measure")
-        x, n = self._scaled(images), min(len(images), self.config.batch_size)
+        x, n = self.scaled(images), min(len(images), self.config.batch_size)
         numbers = self.built.schedule(self.state.hparams, self.state.step)
         measure = jax.jit(self.game.measure)
         found = [
@@ -248,8 +248,11 @@ class Run:
         """
         return read_metrics(self.workdir)
 
-    def _scaled(self, images):
-        """Images or vectors as stored, as the networks see them."""
+    def scaled(self, images):
+        """Images or vectors as stored, as the networks see them.
+
+        Raises UsageError for what is not like the run's data.
+        """
         images, shape = np.asarray(images), tuple(self.info["shape"])
         if images.shape[1:] != shape:
             expected = ", ".join(map(str, shape))
@@ -267,7 +270,7 @@ class Run:
             raise UsageError(f"{name}: game {self.config.game.name} {lacks}")
         # jax keeps the program of a function, by whatever jit it is asked for again
         compiled = functools.partial(jax.jit(function), player)
-        return _in_chunks(compiled, self._scaled(images))
+        return _in_chunks(compiled, self.scaled(images))
 
     @functools.cached_property
     def _generate(self):
