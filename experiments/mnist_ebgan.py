@@ -2,8 +2,11 @@
 
     python -m gan_jax.main --config=experiments/mnist_ebgan.py
 
-D's energy is the error of an autoencoder. The authors' code is not public; the networks
-are those of another implementation, half as wide.
+D's energy is the error of an autoencoder. The authors' code is not public; networks and
+numbers are those of another implementation, the networks half as wide: its energy, of
+64 digits together, is 3.5 times ours, and so is its margin of 1.
+
+SEEN
 """
 
 from . import default
@@ -13,7 +16,7 @@ def get_config():
     config = default.get_config()
     config.steps = 4_000
     config.batch_size = 64
-    config.game = dict(name="ebgan")
+    config.game = dict(name="ebgan", margin=0.286, pull_away=0.0286)
     config.generator = dict(name="ebgan", width=32)
     config.discriminator = dict(name="ebgan", width=32)
     config.prior = dict(name="uniform", dim=62)

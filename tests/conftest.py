@@ -194,6 +194,7 @@ def labelled_run(tmp_path_factory):
         *("batch_size=16", "prior.dim=4", "sample_grid=2,2", "steps=2"),
         *("game.labels=true", "generator.name=conditional_dcgan", "generator.width=2"),
         *("discriminator.name=conditional_dcgan", "discriminator.width=2"),
+        *("data.split=train[:1700]", "data.validation_split=train[1700:]"),
     )
     flags = [f"--config.{field}" for field in fields]
     assert cli.run(main.main, [ONE_DEVICE, f"--workdir={workdir}", *flags]) == 0

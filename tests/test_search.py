@@ -7,6 +7,7 @@ from PIL import Image
 import gan_jax
 from gan_jax import cli, inversion, priors, search
 from gan_jax.errors import UsageError
+from gan_jax.metrics.real import held_out, real_examples
 
 
 @pytest.fixture(scope="module")
@@ -150,12 +151,34 @@ def test_the_command_finds_images(run, command, tmp_path):
     assert command(f"--target={file}", "--mask=left", "--noblend")[0] == 0
 
 
-def test_completions_are_measured_beside_two_guesses(command):
-    held_out = "--held_out=4", "--mask=centre"
-    status, out, said = command(*held_out)
-    assert status == 2  # nothing of these digits was held out
-    assert "held-out data" in said
-    assert command("--held_out=4")[0] == 2
+def test_completions_are_measured_beside_two_guesses(command, labelled_run, run):
+    run_of = f"--workdir={labelled_run}"
+    status, out, said = command(run_of, "--held_out=4", "--mask=left", "--seed=1")
+    assert status == 0, said
+    rows = {line[:30].strip(): line[30:].split() for line in out.splitlines()[3:]}
+    loaded = gan_jax.load(labelled_run)
+    x = np.asarray(held_out(loaded).x, np.float64) / 255
+    images = x[np.random.default_rng(1).permutation(len(x))[:4]]
+    examples = np.asarray(real_examples(loaded).x, np.float64) / 255
+    known, hole = np.s_[:, :, 4:], np.s_[:, :, :4]
+    gaps = np.square(images[known][:, None] - examples[known]).sum(axis=(2, 3, 4))
+    guesses = {
+        "the mean of the data": np.rint(255 * examples.mean(axis=0))[None] / 255,
+        "the nearest training image": examples[gaps.argmin(axis=1)],
+    }
+    for name, guess in guesses.items():
+        far = np.abs(guess[hole] - images[hole]).mean()
+        assert float(rows[name][0]) == pytest.approx(far, abs=1e-4)
+    ((of_run, _),) = (row for name, row in rows.items() if name.startswith("completed"))
+    assert 0 < float(of_run) < 1
+    for flags, message in {
+        (run_of, "--held_out=4"): "needs a --mask",
+        (run_of, "--held_out=999", "--mask=left"): "there are 97 such images",
+        ("--held_out=4", "--mask=left"): "held-out data",  # it was trained on all
+    }.items():
+        status, _, said = command(*flags)
+        assert status == 2
+        assert message in said
 
 
 def test_what_cannot_be_searched_for_is_said(command, tmp_path):

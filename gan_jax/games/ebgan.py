@@ -24,7 +24,7 @@ def game(
     penalty=None,
     augmentation: Augmentation | None = None,
     *,
-    margin: Positive = 1.0,
+    margin: Positive = 0.3,
     pull_away: NotNegative = 0.1,
 ) -> Game:
     """D: x -> (reconstruction [n, ..], code [n, d]); scores are -E.
@@ -32,7 +32,8 @@ def game(
     The energy E is the root of the summed squares of what a reconstruction misses, over
     the square root of the numbers in an example: a root mean square, 0.5 say.
 
-    margin:    up to which D cares about the energy of made examples
+    margin:    up to which D cares about the energy of made examples: above that of real
+               ones, and in reach of made ones
     pull_away: weight of the second term; 0.1 in the paper
     """
 
