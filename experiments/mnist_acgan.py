@@ -7,8 +7,8 @@ Networks of a third and of half the width that they have for CIFAR-10
 
 One training here, seed 0, stopped at step 4,743 after 19 minutes of a CPU core that had
 other work as well: all of 10,000 samples are read as the digit that was asked for, and
-each digit is written in few ways, which is what AC-GAN is known for: frechet_mnist 2.28,
-within classes 4.18.
+each digit is written in few ways, for which AC-GAN is known: frechet_mnist 2.28, within
+classes 4.18.
 """
 
 from . import mnist_cgan

@@ -189,7 +189,7 @@ def _case(run, values, n, network):
     elif run.game.translate:
         given = held_out(run, values.held_out, to_translate(run.config))
         shown = translated(run, given, n, values.seed)
-        samples, asked = shown.made, shown.labels
+        samples, asked = shown.made, shown.asked(run.info["classes"])
         experiment = read_record(run.workdir)["experiment"]
         about = judge.about(run, experiment, values.label, shown.name)
         unseen = functools.partial(held_out, run, values.held_out)

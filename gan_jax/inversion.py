@@ -23,6 +23,7 @@ from gan_jax.metrics.features import load_features
 from gan_jax.sampling import latents_for
 from gan_jax.state import Player
 
+_CANDIDATES = 128  # that are led at a time
 _WINDOW = 7  # pixels each way that say how much one of them counts
 
 
@@ -64,23 +65,33 @@ def invert(
     """
     at_least(1, starts=starts, steps=steps, images=len(images))
     images = np.asarray(images)
-    given = jnp.repeat(run.scaled(images), starts, axis=0)
-    if given.ndim != 4:
-        raise UsageError("latents are searched for of images; these are vectors")
-    hole = np.zeros(images.shape[1:3], bool) if hole is None else np.asarray(hole)
+    if images.ndim != 4:
+        raise UsageError("latents are searched for of images, not of vectors")
+    hole = np.zeros(images.shape[1:3]) if hole is None else hole
+    hole = np.asarray(hole, bool)
     if hole.shape != images.shape[1:3] or hole.all():
         raise UsageError(
             f"a hole of shape {hole.shape} in images of {images.shape[1:3]} pixels; "
             "both have to have one size, and some pixels to be known"
         )
-    z = latents_for(run.built, jax.random.key(seed), len(given), label)
-    leads = _leading(run.game, run.built.prior, steps)
-    z = leads(run.state, z, given, weights(hole), rate, prior)
-    made = run.generate(z)
-    target = np.repeat(images, starts, axis=0)
+    key, lead = jax.random.key(seed), _leading(run.game, run.built.prior, steps)
+    few, found = max(1, _CANDIDATES // starts), []
+    for first in range(0, len(images), few):
+        target = np.repeat(images[first : first + few], starts, axis=0)
+        own = jax.random.fold_in(key, first)
+        z = latents_for(run.built, own, len(target), label)
+        z = lead(run.state, z, run.scaled(target), weights(hole), rate, prior)
+        found.append(_closest(z, run.generate(z), target, hole, starts))
+    z, made, distance = zip(*found, strict=True)
+    z = jax.tree.map(lambda *parts: np.concatenate(parts), *z)
+    return Found(z, np.concatenate(made), np.concatenate(distance))
+
+
+def _closest(z, made, target, hole, starts) -> Found:
+    """Of as many candidates for each image, the one that is closest in known pixels."""
     gap = np.abs(made.astype(np.float32) - target)[:, ~hole] / 255
     distance = gap.mean(axis=(1, 2)).reshape(-1, starts)
-    rows = np.arange(len(images)) * starts + distance.argmin(axis=1)
+    rows = np.arange(len(distance)) * starts + distance.argmin(axis=1)
     z = jax.tree.map(lambda leaf: np.asarray(leaf)[rows], z)
     return Found(z, made[rows], distance.min(axis=1))
 
@@ -157,7 +168,7 @@ def complete(run, images, hole, *, blend: bool = True, prior: float = 0.2, **sea
             for image, made in zip(images, found.made, strict=True)
         ]
         return np.stack(whole), found
-    return np.where(np.asarray(hole)[..., None], found.made, images), found
+    return np.where(np.asarray(hole, bool)[..., None], found.made, images), found
 
 
 def blended(image, made, hole) -> np.ndarray:
@@ -166,7 +177,7 @@ def blended(image, made, hole) -> np.ndarray:
     Inside the hole the Laplacian is that of `made`, around it pixels are the image's;
     at the edges of the image slopes beyond them count as none. All uint8.
     """
-    hole = np.asarray(hole)
+    hole = np.asarray(hole, bool)
     number = np.full(hole.shape, -1)
     number[hole] = np.arange(hole.sum())
     rows, columns = np.nonzero(hole)

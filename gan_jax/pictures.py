@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")  # of pictures
 _MIN_SIDE = 56  # pixels on the screen of one image; smaller ones are magnified
 _MAX_FRAMES = 200
 

@@ -22,6 +22,7 @@ from gan_jax.sampling import chosen_way, latents_for
 from gan_jax.state import TrainState
 
 _CHUNK = 256  # images that a network sees at a time
+_PIXELS = 2**18  # of large ones
 BATCH_NORM = ("running", "batch", "recalibrated")
 
 
@@ -58,6 +59,11 @@ class Run:
             raise UsageError(
                 f"batch_norm={batch_norm}: generator {self.config.generator.name} of "
                 f"{self.workdir} has no batch norm"
+            )
+        if batch_norm != "running" and self.game.translate:
+            raise UsageError(
+                f"batch_norm={batch_norm}: {self.workdir} translates each image by "
+                "itself, of which there are no statistics of a minibatch"
             )
         state = self.state if ema else self.state.replace(g_ema=None)
         if batch_norm == "recalibrated":
@@ -122,7 +128,7 @@ class Run:
         return np.asarray(self.latents(n, seed, label)["y"])
 
     def discriminate(
-        self, images, probability: bool = False, labels=None
+        self, images, probability: bool = False, labels=None, inputs=None
     ) -> np.ndarray:
         """D's scores of uint8 images [n, h, w, c] (or vectors [n, d]); high means real.
 
@@ -132,6 +138,7 @@ class Run:
         probability: the sigmoid of the scores; refused (UsageError) for a loss whose
                      scores are not the logits of a probability
         labels:      [n], of a game that is played with them
+        inputs:      uint8 [n, h, w, c], of a game of pairs: what images were made of
         """
         if probability and not self.game.loss.logits:
             raise UsageError(
@@ -146,6 +153,15 @@ class Run:
                     "each image, by its number"
                 )
             batch["y"] = np.asarray(labels, np.int32)
+        if "input" in self.game.given:
+            shape = len(images), *self.info["input"]
+            if np.shape(inputs) != shape:
+                raise UsageError(
+                    f"game {self.config.game.name} is played with pairs: give inputs "
+                    f"of shape {shape}"
+                )
+            fitted = self.info["fitted"]
+            batch["input"] = self.built.scaling.apply(np.asarray(inputs), fitted)
         score = functools.partial(self._score, self.state.d, self.state.g)
         scores = _in_chunks(score, batch)
         return np.asarray(self.game.loss.output(scores)) if probability else scores
@@ -220,7 +236,8 @@ class Run:
             )
         x = self.built.scaling.apply(images, self.info["fitted"])
         function, key = jax.jit(translate), jax.random.key(seed)
-        made = _in_chunks(lambda x: function(*self.state.sampler, x, key), x)
+        few = max(1, _PIXELS // (images.shape[1] * images.shape[2]))
+        made = _in_chunks(lambda x: function(*self.state.sampler, x, key), x, few)
         if not np.isfinite(made).all():
             raise UsageError(f"what {self.workdir} makes of them is not finite")
         return self.built.scaling.invert(made, self.info["fitted"])
@@ -290,10 +307,10 @@ def _plain(leaf):
     return leaf.astype(np.int32 if leaf.dtype.kind in "iu" else np.float32)
 
 
-def _in_chunks(function, x) -> np.ndarray:
+def _in_chunks(function, x, most: int = _CHUNK) -> np.ndarray:
     """function(x), a few hundred rows of x at a time, so that memory is bounded."""
     size = len(jax.tree.leaves(x)[0])
-    rows = np.array_split(np.arange(size), max(1, -(-size // _CHUNK)))
+    rows = np.array_split(np.arange(size), max(1, -(-size // min(most, _CHUNK))))
     chunks = [jax.tree.map(lambda leaf, row=row: leaf[row], x) for row in rows]
     return np.concatenate([np.asarray(function(chunk)) for chunk in chunks])
 

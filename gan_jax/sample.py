@@ -19,7 +19,6 @@ from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.log import say
 from gan_jax.run import Run, load, parse_step
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 _ANIMATIONS = (".gif", ".webp")
 _STATIONS, _FRAMES = 5, 16  # of a walk, and from one station to the next
 
@@ -86,7 +85,7 @@ def _latents(run, num, seed, label):
 
 def _check(out, interpolate):
     """Refuses, before the run is read, a file that cannot be written as asked."""
-    accepted = _ANIMATIONS if interpolate else (".npz", *_PICTURES)
+    accepted = _ANIMATIONS if interpolate else (".npz", *pictures.SUFFIXES)
     if out.suffix not in accepted:
         raise UsageError(f"--out={out}: {nearest(out.suffix, accepted)}")
     if not out.absolute().parent.is_dir():

@@ -11,13 +11,13 @@ finds samples that a classifier reads as a class.
 
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from absl import flags
 
 from gan_jax import cli, inversion, pictures
-from gan_jax.data.folder import as_array, image_names, open_image, read_all
+from gan_jax.data.folder import as_array, image_names, listed, open_image, pixels
 from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.log import say
 from gan_jax.metrics.case import flat
@@ -27,7 +27,15 @@ from gan_jax.metrics.translation import distance
 from gan_jax.run import load, parse_step
 
 _MASKS = ("centre", "left", "random")
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+class Sought(NamedTuple):
+    """What was found: latents, rows of pictures, what is to be said; what was not."""
+
+    z: Any
+    rows: list[np.ndarray]
+    said: str
+    failed: dict[Path, UsageError] = {}  # noqa: RUF012 - never changed
 
 
 def main(arguments: list[str]) -> None:
@@ -41,23 +49,42 @@ def main(arguments: list[str]) -> None:
     asked = [x for x in ("target", "held_out", "label") if values[x].value is not None]
     if len(asked) != 1:
         raise UsageError("one of --target, --held_out and --label says what is sought")
-    if out.suffix not in _PICTURES or not out.absolute().parent.is_dir():
-        raise UsageError(
-            f"--out={out}: {nearest(out.suffix, _PICTURES)}, in a folder that exists"
-        )
+    _check(out, values)
     run = load(Path(values.workdir).expanduser(), parse_step(values.step))
     if len(run.info["shape"]) != 3:
         raise UsageError(f"{values.workdir} makes vectors; images are searched for")
     sought = {"target": _targets, "held_out": _held_out, "label": _class}[asked[0]]
-    z, rows, said = sought(run, values)
+    found = sought(run, values)
+    rows = found.rows
     try:
-        pictures.write_image(out, pictures.grid(np.concatenate(rows), *_layout(rows)))
-        z = z if isinstance(z, dict) else {"z": z}
+        picture = pictures.grid(np.concatenate(rows), len(rows), len(rows[0]))
+        pictures.write_image(out, picture)
+        z = found.z if isinstance(found.z, dict) else {"z": found.z}
         np.savez(out.with_suffix(".npz"), **z)
     except OSError as error:
         raise UsageError(f"--out={out} cannot be written: {error}") from None
-    print(said)
+    print(found.said)
     say(f"wrote {out} and {out.with_suffix('.npz')}, step {run.state.step}")
+    if found.failed:
+        reason = next(iter(found.failed.values()))
+        raise UsageError(
+            f"not searched for: {listed(list(found.failed))}; the first because: "
+            f"{reason}"
+        )
+
+
+def _check(out, values):
+    """Refuses, before the run is read, what cannot be done as asked."""
+    if out.suffix.lower() not in pictures.SUFFIXES:
+        raise UsageError(f"--out={out}: {nearest(out.suffix, pictures.SUFFIXES)}")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"--out={out}: there is no folder {out.absolute().parent}")
+    given = [Path(text).expanduser() for text in (values.target, values.mask) if text]
+    for file in [*given, *(file for place in given for file in place.glob("*"))]:
+        if file.resolve() == out.resolve():
+            raise UsageError(f"--out={out}: {file} would be written over")
+    if values.mask is not None and values.label is not None:
+        raise UsageError("--mask is of images, not of a --label")
 
 
 def _flags():
@@ -99,64 +126,63 @@ def _flags():
     return values
 
 
-def _layout(rows):
-    return len(rows), len(rows[0])
-
-
 def _targets(run, values):
-    """The latents of files, rows of pictures, and what is to be said."""
+    """Of files: `Sought`."""
     source = Path(values.target).expanduser()
-    height, width, channels = run.info["shape"]
     if source.is_dir():
         files = [source / name for name in image_names(source)]
     elif source.is_file():
         files = [source]
     else:
         raise UsageError(f"--target={source}: there is no such file or folder")
-    images = read_all(files, lambda file: as_array(open_image(file, channels)))
-    if images.shape[1:3] != (height, width):
+    images, failed = {}, {}
+    for file in files:
+        try:
+            images[file] = _read(file, run)
+        except UsageError as error:
+            failed[file] = error
+    if not images:
+        raise UsageError(f"{files[0]}: {failed[files[0]]}")
+    given = np.stack(list(images.values()))
+    found, rows, _ = _search(run, given, _hole(values, run), values)
+    told = [
+        f"{file}: {far:.4f}" for file, far in zip(images, found.distance, strict=True)
+    ]
+    said = "mean distance of known pixels, of 1:"
+    return Sought(found.z, rows, "\n".join([said, *told]), failed)
+
+
+def _read(file, run):
+    """An image as the run makes them, uint8 [h, w, c]."""
+    height, width, channels = run.info["shape"]
+    try:
+        image = as_array(open_image(file, channels))
+    except Exception as error:  # on damaged files, Pillow raises nearly anything
+        raise UsageError(f"cannot be read as an image: {error}") from error
+    if image.shape[:2] != (height, width):
         raise UsageError(
-            f"--target={source}: images of {images.shape[2]} x {images.shape[1]} "
-            f"pixels, but {values.workdir} makes {width} x {height}"
+            f"it has {pixels(image)} pixels, but the run makes {width} x {height}"
         )
-    found, rows, _ = _search(run, images, values)
-    told = [f"{file}: {far:.4f}" for file, far in zip(files, found.distance)]  # noqa: B905
-    what = "known pixels" if values.mask else "pixels"
-    return found.z, rows, "\n".join([f"mean distance of {what}, of 1:", *told])
+    return image
 
 
-def _search(run, images, values):
-    """`Found`, rows of pictures, and the completions or None."""
-    how = {name: values[name].value for name in ("starts", "steps", "rate", "seed")}
-    if values.mask is None:
-        found = inversion.invert(run, images, prior=values.prior or 0.0, **how)
-        return found, [images, found.made], None
-    hole = _hole(values.mask, images.shape[1:3], values.seed)
-    prior = 0.2 if values.prior is None else values.prior
-    how |= {"blend": values.blend, "prior": prior}
-    whole, found = inversion.complete(run, images, hole, **how)
-    shown = np.where(hole[..., None], np.uint8(128), images)
-    return found, [images, shown, found.made, whole], whole
-
-
-def _hole(mask, shape, seed):
-    """The pixels that --mask says are not known, bool [h, w]."""
-    height, width = shape
-    hole = np.zeros(shape, bool)
+def _hole(values, run):
+    """The pixels that --mask says are not known, bool [h, w]; None without one."""
+    mask, (height, width) = values.mask, run.info["shape"][:2]
+    if mask is None:
+        return None
+    hole = np.zeros((height, width), bool)
     if mask == "centre":
         hole[height // 4 : -(-3 * height // 4), width // 4 : -(-3 * width // 4)] = True
     elif mask == "left":
         hole[:, : width // 2] = True
     elif mask == "random":
-        hole = np.random.default_rng(seed).random(shape) < 0.8
-    elif Path(mask).expanduser().is_file():
-        (picture,) = read_all([Path(mask)], lambda file: as_array(open_image(file, 1)))
-        if picture.shape[:2] != shape:
-            raise UsageError(
-                f"--mask={mask} has {picture.shape[1]} x {picture.shape[0]} pixels, "
-                f"the images {width} x {height}"
-            )
-        hole = picture[..., 0] > 127
+        hole = np.random.default_rng(values.seed).random(hole.shape) < 0.8
+    elif (file := Path(mask).expanduser()).is_file():
+        try:
+            hole = _read(file, run).mean(axis=-1) > 127
+        except UsageError as error:
+            raise UsageError(f"--mask={mask}: {error}") from None
     else:
         raise UsageError(f"--mask={mask}: no such file; {nearest(mask, _MASKS)}")
     if not hole.any() or hole.all():
@@ -164,8 +190,21 @@ def _hole(mask, shape, seed):
     return hole
 
 
+def _search(run, images, hole, values):
+    """`Found`, rows of pictures, and the images completed, if they had a hole."""
+    how = {name: values[name].value for name in ("starts", "steps", "rate", "seed")}
+    if hole is None:
+        found = inversion.invert(run, images, prior=values.prior or 0.0, **how)
+        return found, [images, found.made], None
+    prior = 0.2 if values.prior is None else values.prior
+    how |= {"blend": values.blend, "prior": prior}
+    whole, found = inversion.complete(run, images, hole, **how)
+    shown = np.where(hole[..., None], np.uint8(128), images)
+    return found, [images, shown, found.made, whole], whole
+
+
 def _held_out(run, values):
-    """The same of held-out images, and a table of how well they are completed."""
+    """Of held-out images, and how well they are completed: `Sought`."""
     from tabulate import tabulate
 
     if values.mask is None:
@@ -177,17 +216,15 @@ def _held_out(run, values):
         )
     chosen = np.random.default_rng(values.seed).permutation(len(real.x))
     images = np.asarray(real.x)[chosen[: values.held_out]]
-    found, rows, whole = _search(run, images, values)
-    hole = _hole(values.mask, images.shape[1:3], values.seed)
-    examples = np.asarray(training.x)
+    hole, examples = _hole(values, run), np.asarray(training.x)
+    found, rows, whole = _search(run, images, hole, values)
+    known = flat(images[:, ~hole]), flat(examples[:, ~hole])
+    near = examples[nearest_neighbours(*known).indices[:, 0]]
     mean = np.rint(examples.mean(axis=0)).astype(np.uint8)
-    by_known = nearest_neighbours(
-        flat(images[:, ~hole]), flat(examples[:, ~hole])
-    ).indices[:, 0]
     guesses = {
         f"completed by {run.config.generator.name}": whole,
         "the mean of the data": np.broadcast_to(mean, images.shape),
-        "the nearest training image": examples[by_known],
+        "the nearest training image": near,
     }
     table = [
         [name, *distance(guess[:, hole], images[:, hole])]
@@ -196,17 +233,14 @@ def _held_out(run, values):
     headers = ["in the hole", "L1", "PSNR (dB)"]
     said = f"{len(images)} images of {real.name}, --mask={values.mask}"
     table = tabulate(table, headers, floatfmt=("", ".4f", ".2f"))
-    return found.z, [*rows, examples[by_known]], f"{said}\n{table}"
+    return Sought(found.z, [*rows, near], f"{said}\n{table}")
 
 
 def _class(run, values):
-    """Latents of a class, a row of pictures, and how sure the classifier is."""
+    """Of samples that are read as a class: `Sought`."""
     z, sure = inversion.of_class(run, values.label, values.num, seed=values.seed)
-    made = run.generate(z)
-    said = (
-        f"read as {values.label} with probability {sure.min():.4f} to {sure.max():.4f}"
-    )
-    return jax.tree.map(np.asarray, z), [made], said
+    said = f"read as {values.label}: probability {sure.min():.4f} to {sure.max():.4f}"
+    return Sought(z, [run.generate(z)], said)
 
 
 if __name__ == "__main__":

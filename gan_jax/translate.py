@@ -13,12 +13,10 @@ from absl import flags
 from tqdm import tqdm
 
 from gan_jax import cli, pictures
-from gan_jax.data.folder import as_array, fitted, image_names, open_image
+from gan_jax.data.folder import as_array, fitted, image_names, listed, open_image
 from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.log import say
 from gan_jax.run import load, parse_step
-
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def main(arguments: list[str]) -> None:
@@ -28,22 +26,24 @@ def main(arguments: list[str]) -> None:
     if values.help:
         print(f"{__doc__}\n{cli.describe(values)}")
         return
-    pairs = _pairs(values.input, values.out)
+    out, pairs = _pairs(values.input, values.out)
     run = load(Path(values.workdir).expanduser(), parse_step(values.step))
     run.translator(values.back)  # refuses, before a file is read
-    failed = []
-    for file, out in tqdm(pairs, disable=None):
+    failed = {}
+    for file, made in tqdm(pairs, disable=None):
         try:
             image = _read(file, run.input_channels, values.size)
-            (made,) = run.translate(image[None], values.seed, values.back)
-            _write(out, made)
+            (translation,) = run.translate(image[None], values.seed, values.back)
+            _write(made, translation)
         except UsageError as error:
-            failed.append(f"{file}: {error}")
-    if done := len(pairs) - len(failed):
-        where = pairs[0][1] if len(pairs) == 1 else pairs[0][1].parent
-        say(f"wrote {where}: {done} of {len(pairs)}, by step {run.state.step}")
+            failed[file] = error
+    done = len(pairs) - len(failed)
+    say(f"wrote {done} of {len(pairs)} to {out}, by step {run.state.step}")
     if failed:
-        raise UsageError("; ".join(failed))
+        reason = next(iter(failed.values()))
+        raise UsageError(
+            f"not translated: {listed(list(failed))}; the first because: {reason}"
+        )
 
 
 def _flags():
@@ -74,7 +74,7 @@ def _flags():
 
 
 def _pairs(source, out):
-    """[(file to read, file to write)], the folders of the latter made."""
+    """--out, and what file becomes which: [(file to read, file to write)]."""
     if source is None:
         raise UsageError("--input= has to name an image, or a folder of images")
     source = Path(source).expanduser()
@@ -86,20 +86,25 @@ def _pairs(source, out):
         ]
     elif source.is_file():
         out = Path(out or "translated.png").expanduser()
-        if out.suffix.lower() not in _PICTURES:
-            raise UsageError(f"--out={out}: {nearest(out.suffix, _PICTURES)}")
+        if out.suffix.lower() not in pictures.SUFFIXES:
+            raise UsageError(f"--out={out}: {nearest(out.suffix, pictures.SUFFIXES)}")
         pairs = [(source, out)]
     else:
         raise UsageError(f"--input={source}: there is no such file or folder")
+    sources, taken = {file.resolve() for file, _ in pairs}, {}
     for file, made in pairs:
-        if made.resolve() == file.resolve():
-            raise UsageError(f"--out={out}: {file} would be written over")
-    return pairs
+        if made.resolve() in sources:
+            raise UsageError(f"--out={out}: {made} would be written over")
+        if made.resolve() in taken:
+            both = f"{taken[made.resolve()]} and {file}"
+            raise UsageError(f"{both} would both become {made}; rename one")
+        taken[made.resolve()] = file
+    return out, pairs
 
 
 def _suffix(name):
     """That of the picture made of a file: its own, where pictures are written so."""
-    return name.suffix if name.suffix.lower() in _PICTURES else ".png"
+    return name.suffix if name.suffix.lower() in pictures.SUFFIXES else ".png"
 
 
 def _read(file, channels, size):
@@ -114,7 +119,7 @@ def _write(out, image):
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         pictures.write_image(out, image[..., 0] if image.shape[-1] == 1 else image)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter for what a format cannot hold
         raise UsageError(f"{out} cannot be written: {error}") from None
 
 

@@ -60,6 +60,8 @@ def test_two_folders_are_pairs_by_the_names_of_their_files(tmp_path):
     found = pairs.load(path=str(x), inputs=str(made_of))
     np.testing.assert_array_equal(found.input, LEFT)
     np.testing.assert_array_equal(found.x, RIGHT)
+    with pytest.raises(UsageError, match=r"which data\.inputs=.* rules out"):
+        pairs.load(path=str(x), inputs=str(made_of), layout="right_left")
     (made_of / "3.bmp").unlink()
     with pytest.raises(UsageError, match=r"in .*in there is no partner of .*x/3\.png"):
         pairs.load(path=str(x), inputs=str(made_of))
@@ -75,15 +77,13 @@ def test_two_folders_are_pairs_by_the_names_of_their_files(tmp_path):
 def test_arrays_may_be_pairs(tmp_path):
     file = tmp_path / "pairs.npz"
     np.savez(file, x=RIGHT, input=LEFT[..., 0], y=np.arange(6))
-    for load in (arrays.load, pairs.load):
-        found = load(path=str(file), split="train[2:]")
-        np.testing.assert_array_equal(found.x, RIGHT[2:])
-        np.testing.assert_array_equal(found.input, LEFT[2:, ..., :1])
+    found = arrays.load(path=str(file), split="train[2:]")
+    np.testing.assert_array_equal(found.x, RIGHT[2:])
+    np.testing.assert_array_equal(found.input, LEFT[2:, ..., :1])
     np.savez(file, x=RIGHT, input=LEFT[:4])
     with pytest.raises(UsageError, match="6 images x of 12 x 8 pixels, but 4 images"):
-        pairs.load(path=str(file))
-    np.savez(file, x=RIGHT)
-    with pytest.raises(UsageError, match="no array input"):
+        arrays.load(path=str(file))
+    with pytest.raises(UsageError, match=r"pairs in a \.npz are for data arrays"):
         pairs.load(path=str(file))
 
 
@@ -195,11 +195,13 @@ def test_the_command_translates_a_file_and_a_folder(trained, command, tmp_path):
     Image.fromarray(noise(5, 15, 16)).save(images / "odd.gif")
     status, said = command(run, f"--input={images}", f"--out={tmp_path / 'made'}")
     assert status == 2
-    assert "1.png: cannot be read as an image" in said
-    assert "odd.gif: pix2pix with 3 halvings" in said
+    assert "1.png, " in said
+    assert "odd.gif; the first because: cannot be read as an image" in said
     names = sorted(file.name for file in (tmp_path / "made").iterdir())
     assert names == ["0.png", "2.png"]
     made = tmp_path / "made"
+    _, said = command(run, f"--input={images / 'odd.gif'}", f"--out={made / 'a.png'}")
+    assert "odd.gif; the first because: pix2pix with 3 halvings" in said
     flags = run, f"--input={images / 'odd.gif'}", "--size=16", f"--out={made / 'a.png'}"
     assert command(*flags)[0] == 0
     with Image.open(made / "a.png") as image:
@@ -210,11 +212,17 @@ def test_what_cannot_be_translated_is_said(trained, command, tmp_path, digits_ru
     photo = tmp_path / "photo.png"
     Image.fromarray(noise(3, 16, 16, 3)).save(photo)
     run, given = f"--workdir={trained}", f"--input={photo}"
+    twins = tmp_path / "twins"
+    twins.mkdir()
+    for name in ("a.gif", "a.png", "photo.png"):
+        Image.fromarray(noise(3, 16, 16, 3)).save(twins / name)
     for flags, message in {
         (run,): "--input= has to name an image",
         (run, f"--input={tmp_path}/none"): "there is no such file or folder",
         (run, given, "--out=made.txt"): "accepted: .jpeg, .jpg, .png, .webp",
-        (run, given, f"--out={photo}"): "would be written over",
+        (run, given, f"--out={photo}"): "photo.png would be written over",
+        (run, f"--input={twins}", f"--out={tmp_path}/x"): "a.gif and",
+        (run, f"--input={tmp_path}", f"--out={twins}"): "would be written over",
         (run, given, "--back"): "game pix2pix knows no way back",
         (f"--workdir={digits_run}", given): "game gan makes no images of images",
     }.items():

@@ -149,6 +149,13 @@ def test_the_command_finds_images(run, command, tmp_path):
     Image.fromarray(mask).save(tmp_path / "mask.png")
     assert command(f"--target={file}", f"--mask={tmp_path / 'mask.png'}")[0] == 0
     assert command(f"--target={file}", "--mask=left", "--noblend")[0] == 0
+    (tmp_path / "images").mkdir()
+    file.rename(tmp_path / "images" / "a.png")
+    (tmp_path / "images" / "b.png").write_text("no image")
+    status, out, said = command(f"--target={tmp_path / 'images'}")
+    assert status == 2
+    assert "a.png: " in out
+    assert "b.png; the first because: cannot be read as an image" in said
 
 
 def test_completions_are_measured_beside_two_guesses(command, labelled_run, run):
@@ -186,11 +193,15 @@ def test_what_cannot_be_searched_for_is_said(command, tmp_path):
     Image.fromarray(np.zeros((8, 9), np.uint8)).save(file)
     for flags, message in {
         (): "one of --target, --held_out and --label",
-        (f"--target={file}",): "9 x 8 pixels, but",
+        (
+            f"--target={file}",
+        ): "image.png: it has 9 x 8 pixels, but the run makes 8 x 8",
         (f"--target={tmp_path}/none",): "no such file or folder",
         ("--label=7",): "no classifier reads what",
         (f"--target={file}", "--label=7"): "one of --target",
         (f"--target={file}", "--out=found.txt"): "accepted: .jpeg",
+        (f"--target={file}", f"--out={file}"): "image.png would be written over",
+        ("--label=7", "--mask=left"): "--mask is of images, not of a --label",
     }.items():
         status, _, said = command(*flags)
         assert status == 2
@@ -198,7 +209,7 @@ def test_what_cannot_be_searched_for_is_said(command, tmp_path):
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(file)
     Image.fromarray(np.zeros((8, 7), np.uint8)).save(mask)
     for given, message in {
-        f"--mask={mask}": "7 x 8 pixels, the images 8 x 8",
+        f"--mask={mask}": "7 x 8 pixels, but the run makes 8 x 8",
         "--mask=center": "did you mean 'centre'?",
         f"--mask={file}": "some pixels have to be known, and some not",
     }.items():

@@ -51,7 +51,7 @@ def test_a_score_is_of_a_patch(count, side):
         return scores[0, scores.shape[1] // 2, scores.shape[2] // 2]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pix2pix_nets, "_norm", lambda h: h)
+        patch.setattr(pix2pix_nets, "norm", lambda h: h)
         variables = jax.jit(module.init)(KEY, x)
         seen = np.asarray(jax.jit(jax.grad(middle))(x))[0, ..., 0] != 0
     for axis in (0, 1):

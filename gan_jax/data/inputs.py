@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from gan_jax.data.source import Source
+from gan_jax.data.source import Source, parts
 from gan_jax.data.stream import Column
 from gan_jax.errors import UsageError
 
@@ -17,13 +17,17 @@ _LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue, ITU-R BT.601
 def with_inputs(source: Source, made: Made) -> Source:
     """The images of `source` with what they are to be made of.
 
-    Raises UsageError for images that stay on disk, and for pairs.
+    Raises UsageError for images that stay on disk or are drawn anew, and for pairs.
     """
     if source.input is not None:
         raise UsageError(f"data.input={made}, but these data are pairs already")
     if isinstance(source.x, Column):
         raise UsageError(f"data.input={made} needs images in memory: data.stream=false")
-    return source._replace(input=_MAKERS[made](source.x))
+    if source.fresh is not None:
+        raise UsageError(f"data.input={made} needs images that are not drawn anew")
+    maker = _MAKERS[made]
+    inputs = np.concatenate([maker(part) for part in parts(source.x)])
+    return source._replace(input=inputs)
 
 
 def outlines(x: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ from typing import Literal
 import numpy as np
 
 from gan_jax.config.ranges import Count, Size
-from gan_jax.data import arrays
 from gan_jax.data.folder import (
     as_array,
     fitted,
@@ -25,7 +24,7 @@ def load(
     *,
     path: str,
     inputs: str | None = None,
-    layout: Literal["left_right", "right_left"] = "left_right",
+    layout: Literal["left_right", "right_left"] | None = None,
     size: Size | None = None,
     channels: Count = 3,
     split: str = "train",
@@ -33,10 +32,11 @@ def load(
     """The pairs below `path`, sorted by name: x and input, each [n, h, w, channels].
 
     path:   a folder of images that hold both halves of a pair beside each other; or of
-            one half alone, what is to be made; or a .npz with x and input
+            one half alone, what is to be made
     inputs: the folder of the other halves, what it is to be made of: files of the same
             names but for their suffixes
-    layout: of images with both halves: from left to right, or from right to left
+    layout: of images with both halves: from left to right, if not given, or from right
+            to left
     size:   each half is resized and cropped to so many pixels, as in `folder`; without
             one all have to have one size, which need not be square
     """
@@ -44,10 +44,12 @@ def load(
     require_channels(channels)
     folder = Path(path).expanduser()
     if folder.suffix == ".npz":
-        source = arrays.load(path=path, split=split)
-        if source.input is None:
-            raise UsageError(f"{path} holds no array input: what x are to be made of")
-        return source
+        raise UsageError(f"{path} is no folder; pairs in a .npz are for data arrays")
+    if inputs is not None and layout is not None:
+        raise UsageError(
+            f"data.layout={layout} is of images with both halves, which data.inputs="
+            f"{inputs} rules out"
+        )
     names = image_names(folder)
     chosen = split_range(split, len(names))
     files = [folder / name for name in names[chosen]]
@@ -76,7 +78,7 @@ def load(
             )
         return Source(x, input=made_of)
     left, right = np.split(read_all(files, both), 2, axis=2)
-    if layout == "left_right":
+    if layout != "right_left":
         left, right = right, left
     return Source(np.ascontiguousarray(left), input=np.ascontiguousarray(right))
 

@@ -36,7 +36,7 @@ class Picture(NamedTuple):
     inputs:   (key, batch, rows, columns) -> what stays the same; `batch` has as many
               examples as the grid has places
     draw:     (g_params, g_stats, inputs) -> x [rows * k, ...], row by row, where k is
-              as many columns as there were or a few less
+              about as many as there are columns
     held_out: whether of examples that are not trained on, where there are some
     """
 

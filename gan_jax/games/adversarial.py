@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from gan_jax.augmentations import Augmentation
 from gan_jax.games import Game
@@ -29,6 +30,11 @@ class Seen(NamedTuple):
 def score_of(said):
     """The scores [n] in what D says: these alone, or the first of several outputs."""
     return said[0] if isinstance(said, tuple) else said
+
+
+def of_examples(scores):
+    """Scores [n]: of scores of patches, [n, h, w], the mean over each example's."""
+    return scores if scores.ndim == 1 else jnp.mean(scores.reshape(len(scores), -1), -1)
 
 
 def alone(z) -> tuple:
@@ -130,6 +136,6 @@ def adversarial(
         said, _ = D.apply(
             d.params, d.stats, batch["x"], *told(batch), key=key, train=train
         )
-        return score_of(said)
+        return of_examples(score_of(said))
 
     return Game(init, d_loss, g_loss, latents, generate, score, loss, **fields)

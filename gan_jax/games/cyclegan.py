@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from gan_jax.config.ranges import CountOrZero, NotNegative
 from gan_jax.games import Game, Picture
-from gan_jax.games.translation import by_patches, in_threes, on_grid, side_by_side
+from gan_jax.games.adversarial import of_examples
+from gan_jax.games.translation import in_threes, on_grid, side_by_side
 from gan_jax.losses import Loss
 from gan_jax.networks import Network, has_batch_norm, same_update
 
@@ -31,7 +32,8 @@ def game(
     X is `config.data`, Y is `config.other`. The players' parameters are {"G": .., "F":
     ..} and {"X": .., "Y": ..}, each network made as the config says.
 
-    cycle:    weight of the mean distance of pixels, there and back
+    cycle:    weight of the mean distance of pixels, there and back; 10 in the paper,
+              beside a least-squares loss that is twice `losses.least_squares`
     identity: the same, of what a network makes of images that are in its set already
     pool:     how many made images of each set D remembers (see `remember`); 0: none
     """
@@ -95,7 +97,7 @@ def game(
     def score(d, g, batch):
         key, train = jax.random.key(0), has_batch_norm(d.stats)
         judge = d.params["X"], d.stats["X"]
-        return D.apply(*judge, batch["x"], key=key, train=train)[0]
+        return of_examples(D.apply(*judge, batch["x"], key=key, train=train)[0])
 
     def translation(name):
         return lambda params, stats, x, key: run(name, params, stats, x)[0]
@@ -114,7 +116,7 @@ def game(
         return Picture(name, inputs, there_and_back(there, back), held_out)
 
     return Game(
-        *(init, d_loss, g_loss, latents, generate, by_patches(score), loss),
+        *(init, d_loss, g_loss, latents, generate, score, loss),
         given=("other",),
         translate=translation("G"),
         translate_back=translation("F"),

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from gan_jax.config.ranges import NotNegative
 from gan_jax.games import Game, Picture
 from gan_jax.games.adversarial import adversarial
-from gan_jax.games.translation import by_patches, in_threes, on_grid, side_by_side
+from gan_jax.games.translation import in_threes, on_grid, side_by_side
 from gan_jax.losses import Loss
 from gan_jax.networks import Network
 
@@ -57,4 +57,4 @@ def game(G: Network, D: Network, loss: Loss, *, l1: NotNegative = 100.0) -> Game
             Picture("training", pairs, draw, held_out=False),
         ),
     )
-    return played._replace(generate=generate, score=by_patches(played.score))
+    return played._replace(generate=generate)

@@ -3,16 +3,7 @@
 from collections.abc import Callable
 
 import jax.numpy as jnp
-
-
-def by_patches(score: Callable) -> Callable:
-    """(d, g, batch) -> scores [n], the mean of those of an example's patches."""
-
-    def mean(d, g, batch):
-        scores = score(d, g, batch)
-        return jnp.mean(scores.reshape(len(scores), -1), -1)
-
-    return mean
+import numpy as np
 
 
 def in_threes(*parts: Callable) -> Callable:
@@ -24,7 +15,8 @@ def in_threes(*parts: Callable) -> Callable:
 
     def inputs(key, batch, rows, columns):
         in_a_row = max(1, columns // 3)
-        some = (part(batch)[: rows * in_a_row] for part in parts)
+        chosen = np.linspace(0, rows * columns - 1, rows * in_a_row).astype(int)
+        some = (part(batch)[chosen] for part in parts)
         return tuple(x.reshape(rows, in_a_row, *x.shape[1:]) for x in some)
 
     return inputs

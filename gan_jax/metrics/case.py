@@ -1,6 +1,7 @@
 """What is judged: samples, real examples and their features; and what is found."""
 
 import functools
+import itertools
 import zlib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -43,7 +44,9 @@ class Real(NamedTuple):
         the name says so.
         """
         data = config[entry]
-        kind = [data.get("builder") or data.name, *data.get("classes", ()), split]
+        builder = data.get("builder")
+        source = [builder] if data.name == "tfds" and builder else [data.name, builder]
+        kind = [*filter(None, source), *data.get("classes", ()), split]
         if data.get("input"):
             kind.append(f"with {data.input}")
         if isinstance(arrays, Records) and arrays.size > MOST_STREAMED:
@@ -56,11 +59,12 @@ class Real(NamedTuple):
             pictured = (scaling.apply(part, fitted) for part in parts(np.asarray(x)))
             x = np.concatenate([scaling.invert(part, fitted) for part in pictured])
         checksum = 0
-        for part in parts(x):
+        columns = [x, *([arrays["input"]] if "input" in arrays else [])]
+        for part in itertools.chain.from_iterable(map(parts, columns)):
             checksum = zlib.crc32(np.ascontiguousarray(part), checksum)
         kind.append(f"{checksum:08x}")
-        columns = arrays.get("y"), tuple(info["classes"]), arrays.get("input")
-        return cls(" ".join(kind), x, *columns)
+        rest = arrays.get("y"), tuple(info["classes"]), arrays.get("input")
+        return cls(" ".join(kind), x, *rest)
 
 
 class Learned(NamedTuple):

@@ -87,6 +87,10 @@ def suited(config, info, n: int, game: Game | None = None) -> list[str]:
 
     Those `OF_HELD_OUT` may be among them, whether or not there are such data.
     """
+    if game is not None and game.translate:
+        network = features_for(info["shape"])
+        named = _named(info, game) and info["classes"] == list(CLASSES.get(network, ()))
+        return ["translation", "frechet", *(["class_agreement"] if named else [])]
     return _of_samples(info, n, game) + _of_players(info, game)
 
 
@@ -103,7 +107,7 @@ def _of_samples(info, n, game):
         names.insert(0, "frechet")
     if info["classes"] and set(info["classes"]) <= set(CLASSES.get(network, ())):
         names += ["class_score", "classes"]
-    if _has_classes(game) and tuple(info["classes"]) == CLASSES.get(network):
+    if _named(info, game) and tuple(info["classes"]) == CLASSES.get(network):
         if _of_a_class(info, n) >= _FEWEST_OF_A_CLASS:
             names.append("frechet_within")
         names.append("class_agreement")
@@ -111,14 +115,20 @@ def _of_samples(info, n, game):
 
 
 def _of_players(info, game):
-    names = ["convergence", "translation"]
+    names = ["convergence"]
     names += ["classification", "clusters"] if info.get("classes") else []
     return [name for name in names if getattr(game, _LEARNED[name][0], None)]
 
 
-def _has_classes(game):
-    """Whether it is known of samples which class they should be of."""
-    return game is not None and ("y" in game.given or game.translate is not None)
+def _named(info, game):
+    """Whether it is known of samples which of the data's classes they should be of.
+
+    Those that were asked for, or those of the images that they are made of.
+    """
+    if game is None:
+        return False
+    translated = info.get("other", info)["classes"] if game.translate else ()
+    return "y" in game.given or (bool(translated) and translated == info["classes"])
 
 
 def _of_a_class(info, n):
@@ -156,6 +166,8 @@ def refuse(config, dataset, game: Game | None = None) -> None:
     if config.best not in able:
         raise UsageError(f"config.best={config.best}; {nearest(config.best, able)}")
     few = min(sample_size(config, info), info["size"])
+    if game is not None and game.translate:
+        few = min(few, len(dataset.sets(dataset.validation)[-1]["x"]))
     network = features_for(info["shape"]) if len(info["shape"]) == 3 else None
     for name in names:
         wanting = _wanting(name, info, network) or _wanting_of(name, info, game, few)
@@ -191,8 +203,8 @@ def _wanting(name, info, network) -> str | None:
 
 def _wanting_of(name, info, game, few) -> str | None:
     """What the game lacks for a metric, if anything, or else the classes."""
-    if name in ("frechet_within", "class_agreement") and not _has_classes(game):
-        return "a game whose generator is told labels, or translates"
+    if name in ("frechet_within", "class_agreement") and not _named(info, game):
+        return "a game whose generator is told labels, or translates what has them"
     if name == "frechet_within" and _of_a_class(info, few) < _FEWEST_OF_A_CLASS:
         return f"{_FEWEST_OF_A_CLASS} samples and examples of each class"
     function, what = _LEARNED.get(name, (None, None))

@@ -33,6 +33,7 @@ class Translated(NamedTuple):
     targets: what should have, None where nobody knows
     again:   what became of that on the way back, None where there is none
     labels:  of the inputs [n], None where there are none
+    classes: the labels' names
     """
 
     name: str
@@ -41,6 +42,11 @@ class Translated(NamedTuple):
     targets: np.ndarray | None = None
     again: np.ndarray | None = None
     labels: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+
+    def asked(self, classes) -> np.ndarray | None:
+        """The labels that what was made should have, if they are of these classes."""
+        return self.labels if self.classes == tuple(classes) else None
 
 
 def translated(run, real: Real, n: int, seed: int = 0) -> Translated:
@@ -55,7 +61,7 @@ def translated(run, real: Real, n: int, seed: int = 0) -> Translated:
     inputs, targets = (partners, x) if paired else (x, partners)
     made = run.translate(inputs, seed)
     again = run.translate(made, seed, back=True) if run.game.translate_back else None
-    return Translated(real.name, inputs, made, targets, again, labels)
+    return Translated(real.name, inputs, made, targets, again, labels, real.classes)
 
 
 def distance(made, targets) -> Distance:

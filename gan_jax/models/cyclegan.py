@@ -12,7 +12,7 @@ from flax import linen as nn
 from gan_jax import layers
 from gan_jax.config.ranges import Count
 from gan_jax.errors import UsageError
-from gan_jax.models.pix2pix import Discriminator
+from gan_jax.models.pix2pix import Discriminator, norm
 
 __all__ = ["Discriminator", "Generator"]
 
@@ -52,9 +52,6 @@ class Generator(nn.Module):
             use_bias=False,
             kernel_init=nn.initializers.normal(0.02),
         )
-
-        def norm(h):
-            return layers.InstanceNorm()(h)
 
         h = conv(self.width, 7, padding=0)(_reflected(x, 3))
         h = nn.relu(norm(h))

@@ -22,7 +22,8 @@ _DROPPED = 3  # innermost layers of the way up
 _normal = nn.initializers.normal(0.02)
 
 
-def _norm(h):
+def norm(h):
+    """Instance norm, whose factors start as those of batch norm did."""
     return layers.InstanceNorm(scale_init=_around_one)(h)
 
 
@@ -48,6 +49,8 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, x, *, train=False):
         depth = self._depth()
+        if x.ndim != 4:
+            raise UsageError(f"pix2pix translates images, not {x.shape[1:]}")
         _require_halves(x.shape[1:], depth)
         channels = [min(2**i, _WIDEST) * self.width for i in range(depth)]
         half = functools.partial(layers.Conv, kernel=4, stride=2, kernel_init=_normal)
@@ -60,9 +63,9 @@ class Generator(nn.Module):
             h = nn.leaky_relu(h, 0.2)
             inner = i == depth - 1
             h = half(channels[i], use_bias=inner)(h)
-            h = h if inner else _norm(h)
+            h = h if inner else norm(h)
         for i in reversed(range(1, depth)):
-            h = _norm(double(channels[i - 1], use_bias=False)(nn.relu(h)))
+            h = norm(double(channels[i - 1], use_bias=False)(nn.relu(h)))
             if i >= depth - _DROPPED:
                 h = nn.Dropout(self.dropout, deterministic=not train)(h)
             h = jnp.concatenate([h, seen.pop()], -1)
@@ -129,6 +132,6 @@ class Discriminator(nn.Module):
         for i in range(1, max(self.layers, 1) + 1):
             features = min(2**i, _WIDEST) * self.width
             stride = 2 if i < self.layers else 1
-            h = _norm(conv(features, stride=stride, use_bias=False)(h))
+            h = norm(conv(features, stride=stride, use_bias=False)(h))
             h = nn.leaky_relu(h, 0.2)
         return conv(1)(h)[..., 0]

@@ -68,12 +68,13 @@ def _some(dataset, n, held_out):
     """
     held_out = held_out and dataset.validation is not None
     arrays = dataset.validation if held_out else dataset.arrays
-    rows = [
-        np.linspace(0, len(each["x"]) - 1, n).astype(np.int32)
-        for each in dataset.sets(arrays)
-    ]
-    return jax.jit(dataset.view)(
-        {name: jax.tree.map(np.asarray, leaf) for name, leaf in arrays.items()},
-        np.concatenate(rows),
-        None,
-    )
+
+    def of(columns):
+        rows = np.linspace(0, len(columns["x"]) - 1, n).astype(int)
+        parts = (name for name in columns if name != "other")
+        return {name: np.asarray(columns[name][rows]) for name in parts}
+
+    sets = [of(columns) for columns in dataset.sets(arrays)]
+    few = sets[0] | ({"other": sets[1]} if dataset.other else {})
+    rows = np.tile(np.arange(n, dtype=np.int32), len(sets))
+    return jax.jit(dataset.view)(few, rows, None)

@@ -54,7 +54,7 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
         if not built.game.translate:
             return run.sample(n), run.labels(n), None
         shown = translated(run, to_be_translated(), n)
-        return shown.made, shown.labels, shown
+        return shown.made, shown.asked(dataset.info["classes"]), shown
 
     def measure(state):
         run = Run(workdir, config, state, built)
