@@ -55,15 +55,15 @@ class Run:
             raise UsageError(
                 f"batch_norm={batch_norm!r}; {nearest(batch_norm, BATCH_NORM)}"
             )
-        if batch_norm != "running" and not has_batch_norm(self.state.g.stats):
-            raise UsageError(
-                f"batch_norm={batch_norm}: generator {self.config.generator.name} of "
-                f"{self.workdir} has no batch norm"
-            )
         if batch_norm != "running" and self.game.translate:
             raise UsageError(
                 f"batch_norm={batch_norm}: {self.workdir} translates each image by "
                 "itself, of which there are no statistics of a minibatch"
+            )
+        if batch_norm != "running" and not has_batch_norm(self.state.g.stats):
+            raise UsageError(
+                f"batch_norm={batch_norm}: generator {self.config.generator.name} of "
+                f"{self.workdir} has no batch norm"
             )
         state = self.state if ema else self.state.replace(g_ema=None)
         if batch_norm == "recalibrated":

@@ -235,6 +235,69 @@ def test_what_cannot_be_translated_is_said(trained, command, tmp_path, digits_ru
         gan_jax.load(trained).sample(2)
 
 
+def test_d_of_pairs_is_told_what_images_were_made_of(trained):
+    run, both = gan_jax.load(trained), noise(0, 8, 16, 48, 3)[:2]
+    x, made_of = both[:, :, 24:], both[:, :, :24]
+    scores = run.discriminate(x, inputs=made_of)
+    assert scores.shape == (2,)
+    assert (run.discriminate(x, inputs=made_of[::-1]) != scores).all()
+    for inputs in (None, made_of[:1]):
+        with pytest.raises(UsageError, match="give inputs of shape"):
+            run.discriminate(x, inputs=inputs)
+
+
+def test_two_sets_are_translated_both_ways(gan, tmp_path, command):
+    """Of different sizes, one of them with labels: measured by what is known."""
+    digits, others = noise(0, 30, 28, 28), noise(1, 17, 28, 28)
+    np.savez(tmp_path / "x.npz", x=digits, y=np.arange(30) % 10)
+    np.savez(tmp_path / "y.npz", x=others)
+    flags = (
+        *("--config=experiments/mnist_rotated.py", f"--workdir={tmp_path / 'run'}"),
+        *("--config.generator.width=2", "--config.generator.blocks=1"),
+        *("--config.discriminator.width=2", "--config.batch_size=4"),
+        *("--config.steps=2", "--config.log_every=1", "--config.validate_every=2"),
+        *("--config.evaluate_every=2", "--config.sample_grid=2,3"),
+        *("--config.data.name=arrays", f"--config.data.path={tmp_path}/x.npz"),
+        *("--config.other.name=arrays", f"--config.other.path={tmp_path}/y.npz"),
+        *("--config.data.split=train[:25]", "--config.other.split=train[:12]"),
+        "--config.data.validation_split=train[25:]",
+        "--config.other.validation_split=train[12:]",
+    )
+    outcome = gan(*flags)
+    assert outcome.status == 0, outcome.err
+    last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    run = gan_jax.load(tmp_path / "run")
+    held_out = others[12:, ..., None]
+    back = run.translate(run.translate(held_out), back=True)
+    gap = np.abs(back.astype(float) - held_out) / 255
+    assert last["cycle_l1"] == pytest.approx(gap.mean(), rel=1e-5)
+    assert "frechet_mnist" in last
+    assert not {"l1", "class_agreement"} & set(last)
+    for name in ("back.png", "training.png"):
+        assert (tmp_path / "run" / name).is_file()
+    photo, out = tmp_path / "photo.png", tmp_path / "out.png"
+    Image.fromarray(others[0]).save(photo)
+    where = f"--workdir={tmp_path / 'run'}", f"--input={photo}", f"--out={out}"
+    assert command(*where, "--back")[0] == 0
+    expected = run.translate(others[:1, ..., None], back=True)[0]
+    np.testing.assert_array_equal(np.asarray(Image.open(out)), expected[..., 0])
+    with pytest.raises(UsageError, match="no statistics of a minibatch"):
+        run.sampled_by("batch")
+    for changes, message in {
+        ("--config.pack=2",): "translates images one by one, but config.pack=2",
+        ("--config.evaluate_metrics=class_agreement",): "or translates what has them",
+        ("--config.evaluate_metrics=kernel",): "2,000 samples and examples",
+    }.items():
+        outcome = gan(*flags, f"--workdir={tmp_path / 'no'}", *changes)
+        assert outcome.status == 2
+        assert message in outcome.error
+    toy = *flags[:1], f"--workdir={tmp_path / 'no'}", "--config.scaling.name=identity"
+    for entry in ("data", "other"):
+        toy += (f"--config.{entry}.name=toy2d",)
+    assert "translates images, not vectors of toy2d" in gan(*toy).error
+    assert not (tmp_path / "no").exists()
+
+
 def test_what_pairs_need_is_said_before_a_run(gan, folder, tmp_path):
     flags = (
         *("--config=experiments/default.py", f"--workdir={tmp_path / 'run'}"),
