@@ -1,7 +1,12 @@
-"""Digits and digits turned by 90 degrees, dark on bright, with CycleGAN (Zhu et al.
-2017).
+"""Digits, and others turned by 90 degrees and inverted, with CycleGAN (Zhu et al. 2017).
 
     python -m gan_jax.main --config=experiments/mnist_rotated.py
+    python -m gan_jax.evaluate --workdir=runs/mnist_rotated --metrics=translation,class_agreement
+
+No image is ever shown with its partner, but the true way back is known: `translation`
+says how far from it held-out digits come, and class agreement whether they stay what
+they were. Nothing in the game keeps a 3 from becoming an 8, as long as the 8 becomes
+that 3 again. Not run to the end yet.
 """
 
 from . import default
