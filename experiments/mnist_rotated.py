@@ -1,9 +1,10 @@
-"""Digits, and others turned by 90 degrees and inverted, with CycleGAN (Zhu et al. 2017).
+"""Digits, and others turned and inverted, with CycleGAN (Zhu et al. 2017).
 
     python -m gan_jax.main --config=experiments/mnist_rotated.py
-    python -m gan_jax.evaluate --workdir=runs/mnist_rotated --metrics=translation,class_agreement
+    python -m gan_jax.evaluate --workdir=runs/mnist_rotated
 
-No image is ever shown with its partner, but the true way back is known: `translation`
+The others are turned by 90 degrees, and dark on bright. No image is ever shown with its
+partner, but the true way back is known: `translation`
 says how far from it held-out digits come, and class agreement whether they stay what
 they were. Nothing in the game keeps a 3 from becoming an 8, as long as the 8 becomes
 that 3 again. Not run to the end yet.
