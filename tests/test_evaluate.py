@@ -647,7 +647,7 @@ def test_the_better_value_of_each_metric(watched, monkeypatch):
     up = {"class_score", "parzen", "modes", "stacked_modes"}
     up |= {"class_agreement", "clusters"}
     down = {"frechet", "kernel", "sliced_wasserstein"}
-    down |= {"frechet_within", "classification", "convergence"}
+    down |= {"frechet_within", "classification", "convergence", "translation"}
     assert set(choice.BETTER) == up | down
     for metric in choice.BETTER:
         config = SimpleNamespace(best=metric, evaluate_every=10)
