@@ -27,7 +27,6 @@ class Built(NamedTuple):
     game:       what the players want
     d_tx, g_tx: numbers -> optax.GradientTransformation
     schedule:   (hparams, step) -> the numbers of that step
-    init:       (hparams, key) -> the state that a run starts with
     prior:      of the latents
     scaling:    of the data
     info:       what is known of the data, as `Dataset` has it
@@ -37,7 +36,6 @@ class Built(NamedTuple):
     d_tx: Callable
     g_tx: Callable
     schedule: Callable
-    init: Callable
     prior: Prior
     scaling: Scaling
     info: dict[str, Any]
@@ -64,16 +62,8 @@ def build(config, info, mean) -> Built:
         numbers = schedule(numbers, step)
         return numbers | {"step": step, "game": of_game | numbers.get("game", {})}
 
-    # one program: by themselves its hundred operations take twice as long to compile
-    @jax.jit
-    def init(numbers, key):
-        batch = blank(info, 2 * config.pack)
-        return init_state(
-            game, d_tx, g_tx, numbers, key, batch, ema=config.ema_decay > 0
-        )
-
     scaling = bind("scaling", config.scaling)()
-    return Built(game, d_tx, g_tx, at_step, init, prior, scaling, info)
+    return Built(game, d_tx, g_tx, at_step, prior, scaling, info)
 
 
 def _game(config, info, mean, prior) -> Game:
@@ -239,7 +229,19 @@ def _optimizer(config, player):
 
 def initial_state(config, built: Built) -> TrainState:
     """The state that a run of `config` starts with; traceable, for its shapes alone."""
-    return built.init(hparams(config), keys_of(config.seed)["state"])
+    return _init_state(
+        built.game,
+        built.d_tx,
+        built.g_tx,
+        hparams(config),
+        keys_of(config.seed)["state"],
+        blank(built.info, 2 * config.pack),
+        ema=config.ema_decay > 0,
+    )
+
+
+# one program: by themselves its hundred operations take twice as long to compile
+_init_state = jax.jit(init_state, static_argnums=(0, 1, 2), static_argnames="ema")
 
 
 def blank(info, n) -> dict[str, jax.Array]:

@@ -87,7 +87,7 @@ def suited(config, info, n: int, game: Game | None = None) -> list[str]:
 
     Those `OF_HELD_OUT` may be among them, whether or not there are such data.
     """
-    if game is not None and game.translate:
+    if _translates(game):
         network = features_for(info["shape"])
         named = _named(info, game) and info["classes"] == list(CLASSES.get(network, ()))
         return ["translation", "frechet", *(["class_agreement"] if named else [])]
@@ -120,6 +120,11 @@ def _of_players(info, game):
     return [name for name in names if getattr(game, _LEARNED[name][0], None)]
 
 
+def _translates(game):
+    """Whether samples are made of images."""
+    return getattr(game, "translate", None) is not None
+
+
 def _named(info, game):
     """Whether it is known of samples which of the data's classes they should be of.
 
@@ -127,7 +132,7 @@ def _named(info, game):
     """
     if game is None:
         return False
-    translated = info.get("other", info)["classes"] if game.translate else ()
+    translated = info.get("other", info)["classes"] if _translates(game) else ()
     return "y" in game.given or (bool(translated) and translated == info["classes"])
 
 
@@ -156,7 +161,7 @@ def refuse(config, dataset, game: Game | None = None) -> None:
     require_metrics(config.evaluate_metrics)
     if not config.evaluate_every:
         return
-    if getattr(game, "translate", None) and dataset.validation is None:
+    if _translates(game) and dataset.validation is None:
         raise UsageError(
             "config.evaluate_every of a game that translates needs held-out images: "
             "data.validation_split"
@@ -166,7 +171,7 @@ def refuse(config, dataset, game: Game | None = None) -> None:
     if config.best not in able:
         raise UsageError(f"config.best={config.best}; {nearest(config.best, able)}")
     few = min(sample_size(config, info), info["size"])
-    if game is not None and game.translate:
+    if _translates(game):
         few = min(few, len(dataset.sets(dataset.validation)[-1]["x"]))
     network = features_for(info["shape"]) if len(info["shape"]) == 3 else None
     for name in names:
