@@ -7,8 +7,8 @@ numbers are those of another implementation, the networks half as wide: its ener
 64 digits together, is 3.5 times ours, and so is its margin of 1.
 
 Theirs are 20 epochs, as here. One training here, seed 0, stopped at step 5,150: grey
-smudges, each another one, no digits yet; with a faster G (1e-3), dots on black after
-2,848. Not run to the end yet.
+smudges, each another one, no digits yet; with a faster G (1e-3), the same after 2,848.
+Not run to the end yet.
 """
 
 from . import default

@@ -119,11 +119,13 @@ def _refuse_missing(config, game, info):
             f"game {name} is played with labels, but data {config.data.name} have none"
             + ("; set data.labels=true" if "labels" in config.data else "")
         )
-    if game.translate and (len(info["shape"]) != 3 or config.pack > 1):
+    if game.translate and config.pack > 1:
         raise UsageError(
             f"game {name} translates images one by one, but config.pack={config.pack}"
-            if config.pack > 1
-            else f"game {name} translates images, not vectors of {config.data.name}"
+        )
+    if game.translate and len(info["shape"]) != 3:
+        raise UsageError(
+            f"game {name} translates images, not vectors of {config.data.name}"
         )
     if "input" in game.given and "input" not in info:
         raise UsageError(

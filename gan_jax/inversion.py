@@ -74,13 +74,14 @@ def invert(
             f"a hole of shape {hole.shape} in images of {images.shape[1:3]} pixels; "
             "both have to have one size, and some pixels to be known"
         )
-    key, lead = jax.random.key(seed), _leading(run.game, run.built.prior, steps)
+    key, weight = jax.random.key(seed), jnp.asarray(weights(hole))
+    lead = _leading(run.game, run.built.prior, steps, prior)
     few, found = max(1, _CANDIDATES // starts), []
     for first in range(0, len(images), few):
         target = np.repeat(images[first : first + few], starts, axis=0)
         own = jax.random.fold_in(key, first)
         z = latents_for(run.built, own, len(target), label)
-        z = lead(run.state, z, run.scaled(target), weights(hole), rate, prior)
+        z = lead(run.state, z, run.scaled(target), weight, rate)
         found.append(_closest(z, run.generate(z), target, hole, starts))
     z, made, distance = zip(*found, strict=True)
     z = jax.tree.map(lambda *parts: np.concatenate(parts), *z)
@@ -107,14 +108,19 @@ def weights(hole) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=4)
-def _leading(game, prior, steps):
-    """(state, z, target, weights, rate, prior's weight) -> z, led to the target."""
+def _leading(game, prior, steps, trust):
+    """(state, z, target, weights, rate) -> z, led to the target.
 
-    def loss(moving, held, state, target, weight, trust):
+    trust: the weight of G's own loss; where it is 0, D is not asked
+    """
+
+    def loss(moving, held, state, target, weight):
         z, (params, stats) = _joined(moving, held), state.sampler
         x, _ = game.generate(params, stats, z)
         gap = jnp.sum(jnp.abs(x - target), axis=-1)
         value = jnp.sum(gap * jnp.broadcast_to(weight, gap.shape))
+        if not trust:
+            return value
         told = {"y": z["y"]} if "y" in game.given else {}
         scores = game.score(state.d, Player(params, stats), {"x": x, **told})
         # the mean over candidates, each of which is to count by itself
@@ -125,16 +131,14 @@ def _leading(game, prior, steps):
         grads = jax.grad(loss)(moving, held, *rest)
         updates, memory = adam.update(grads, memory)
         size = rate * (1 - count / steps)
-        moving = [z - size * update for z, update in zip(moving, updates, strict=True)]
-        return [prior.nearest(moving[0]), *moving[1:]], memory
+        return prior.nearest(moving - size * updates), memory
 
     adam = optax.scale_by_adam()
 
-    def lead(state, z, target, weight, rate, trust):
+    def lead(state, z, target, weight, rate):
         moving, held = _apart(z)
-        memory, trust = adam.init(moving), jnp.float32(trust)
+        memory, rest = adam.init(moving), (state, target, weight)
         for count in range(steps):
-            rest = state, target, jnp.asarray(weight), trust
             moving, memory = step(moving, held, memory, count, rate, *rest)
         return _joined(moving, held)
 
@@ -142,15 +146,13 @@ def _leading(game, prior, steps):
 
 
 def _apart(z):
-    """What of latents can be led, z first, and what cannot: labels, categories."""
+    """z itself, which can be led, and what of latents cannot: labels, categories."""
     if not isinstance(z, dict):
-        return [z], {}
-    others = {name: leaf for name, leaf in z.items() if name != "z"}
-    return [z["z"]], others
+        return z, {}
+    return z["z"], {name: leaf for name, leaf in z.items() if name != "z"}
 
 
-def _joined(moving, held):
-    (z,) = moving
+def _joined(z, held):
     return {"z": z, **held} if held else z
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from absl import flags
 
 from gan_jax import cli, inversion, pictures
-from gan_jax.data.folder import as_array, image_names, listed, open_image, pixels
+from gan_jax.data.folder import as_array, image_names, pixels, read_image, with_reason
 from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.log import say
 from gan_jax.metrics.case import flat
@@ -66,11 +66,7 @@ def main(arguments: list[str]) -> None:
     print(found.said)
     say(f"wrote {out} and {out.with_suffix('.npz')}, step {run.state.step}")
     if found.failed:
-        reason = next(iter(found.failed.values()))
-        raise UsageError(
-            f"not searched for: {listed(list(found.failed))}; the first because: "
-            f"{reason}"
-        )
+        raise UsageError(f"not searched for: {with_reason(found.failed)}")
 
 
 def _check(out, values):
@@ -155,10 +151,7 @@ def _targets(run, values):
 def _read(file, run):
     """An image as the run makes them, uint8 [h, w, c]."""
     height, width, channels = run.info["shape"]
-    try:
-        image = as_array(open_image(file, channels))
-    except Exception as error:  # on damaged files, Pillow raises nearly anything
-        raise UsageError(f"cannot be read as an image: {error}") from error
+    image = as_array(read_image(file, channels))
     if image.shape[:2] != (height, width):
         raise UsageError(
             f"it has {pixels(image)} pixels, but the run makes {width} x {height}"

@@ -13,7 +13,7 @@ from absl import flags
 from tqdm import tqdm
 
 from gan_jax import cli, pictures
-from gan_jax.data.folder import as_array, fitted, image_names, listed, open_image
+from gan_jax.data.folder import as_array, fitted, image_names, read_image, with_reason
 from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.log import say
 from gan_jax.run import load, parse_step
@@ -40,10 +40,7 @@ def main(arguments: list[str]) -> None:
     done = len(pairs) - len(failed)
     say(f"wrote {done} of {len(pairs)} to {out}, by step {run.state.step}")
     if failed:
-        reason = next(iter(failed.values()))
-        raise UsageError(
-            f"not translated: {listed(list(failed))}; the first because: {reason}"
-        )
+        raise UsageError(f"not translated: {with_reason(failed)}")
 
 
 def _flags():
@@ -108,10 +105,7 @@ def _suffix(name):
 
 
 def _read(file, channels, size):
-    try:
-        image = open_image(file, channels)
-    except Exception as error:  # on damaged files, Pillow raises nearly anything
-        raise UsageError(f"cannot be read as an image: {error}") from error
+    image = read_image(file, channels)
     return as_array(image) if size is None else fitted(image, size)
 
 

@@ -112,11 +112,9 @@ def read_all(files: list[Path], read: Callable[[Path], np.ndarray]) -> np.ndarra
                 )
             x[i] = image
     if errors:
-        reason = next(iter(errors.values()))
         raise UsageError(
-            f"cannot be read as an image: {listed(list(errors))}; the first because: "
-            f"{reason}"
-        ) from reason
+            f"cannot be read as an image: {with_reason(errors)}"
+        ) from next(iter(errors.values()))
     return x
 
 
@@ -139,6 +137,14 @@ def open_image(file: Path, channels: int) -> Image.Image:
         return image.convert("RGB" if channels == 3 else "L")
 
 
+def read_image(file: Path, channels: int) -> Image.Image:
+    """`open_image` of a file by itself; UsageError for one that cannot be read."""
+    try:
+        return open_image(file, channels)
+    except Exception as error:  # on damaged files, Pillow raises nearly anything
+        raise UsageError(f"cannot be read as an image: {error}") from error
+
+
 def as_array(image: Image.Image) -> np.ndarray:
     """An image as uint8 [height, width, channels]."""
     return np.asarray(image).reshape(image.height, image.width, -1)
@@ -147,6 +153,12 @@ def as_array(image: Image.Image) -> np.ndarray:
 def fitted(image: Image.Image, size: int) -> np.ndarray:
     """Its centre as uint8 [size, size, channels], the shorter side resized to that."""
     return as_array(ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS))
+
+
+def with_reason(errors: dict[Path, Exception]) -> str:
+    """The files that failed, and why the first one did."""
+    reason = next(iter(errors.values()))
+    return f"{listed(list(errors))}; the first because: {reason}"
 
 
 def listed(paths: list[Path]) -> str:
