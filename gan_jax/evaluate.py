@@ -166,6 +166,8 @@ def _suited(run, values, n, case):
             return False
 
     names = choice.suited(run.config, run.info, n, run.game)
+    if run.game.translate:  # what is judged was made of held-out images
+        return names
     return [x for x in names if x not in choice.OF_HELD_OUT or available()]
 
 

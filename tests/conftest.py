@@ -1,5 +1,6 @@
 """What all tests share: a simulated machine, strictness, and one small trained run."""
 
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -11,15 +12,27 @@ from typing import NamedTuple
 REPOSITORY = Path(__file__).parents[1]
 DEVICES = 2
 
-# Set before JAX starts; the processes that tests start inherit it. XLA sizes its thread
-# pools by NPROC: with as many threads as cores, simulated devices wait for each other.
-# Most of the tests' time is XLA compiling programs that run for a moment: they are
-# hardly optimized, and all processes share what is compiled.
+# Set before JAX starts; the processes that tests start inherit it. Most of the tests'
+# time is XLA compiling programs that run for a moment: they are hardly optimized, and
+# all processes share what is compiled. Kernels of the older kind, which XLA still has
+# in jaxlib 0.10, take a third of the time.
+_HURRIED = os.environ.get("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1"
+_OLDER_KERNELS = _HURRIED and importlib.metadata.version("jaxlib").startswith("0.10.")
+
+
+def xla_flags(devices: int) -> str:
+    """$XLA_FLAGS for a process with so many devices."""
+    kernels = " --xla_cpu_use_fusion_emitters=false" * _OLDER_KERNELS
+    return f"--xla_force_host_platform_device_count={devices}{kernels}"
+
+
+# XLA sizes its thread pools by NPROC: with as many threads as cores, simulated devices
+# wait for each other.
 _DATA = REPOSITORY.parent / "shared" / "data" / "tensorflow_datasets"
 _CACHE = os.environ.get("GAN_JAX_CACHE") or tempfile.mkdtemp(prefix="gan_jax_cache_")
 _ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
-    "XLA_FLAGS": f"--xla_force_host_platform_device_count={DEVICES}",
+    "XLA_FLAGS": xla_flags(DEVICES),
     "NPROC": str(4 * DEVICES),
     "GAN_JAX_CACHE": _CACHE,
     "JAX_COMPILATION_CACHE_DIR": f"{_CACHE}/compiled",
@@ -138,7 +151,7 @@ def start(tmp_path):
     processes = []
 
     def start(*arguments, cwd=tmp_path, **environment):
-        given = os.environ | {"XLA_FLAGS": ""} | environment
+        given = os.environ | {"XLA_FLAGS": xla_flags(1)} | environment
         process = subprocess.Popen(
             [sys.executable, *map(str, arguments)],
             cwd=cwd,

@@ -398,6 +398,11 @@ def test_what_suits_a_game_is_added_to_what_suits_the_data():
     assert added(told, MNIST | {"classes": list("1234567890")}) == []
     assert added(told, MNIST | {"shape": [8, 8, 1]}) == []
     assert added(game_of(classify=len)) == ["classification"]
+    # of large images, covariances of pixels would fill the memory
+    for size, distance in ((32, ["frechet"]), (128, [])):
+        facades = {"shape": [size, size, 3], "classes": [], "size": 400}
+        names = choice.suited(None, facades, 100, game_of(translate=len))
+        assert names == ["translation", *distance]
     assert added(game_of(cluster=len)) == ["clusters"]
     assert added(game_of(cluster=len), MNIST | {"classes": []}) == []
     assert added(game_of(features=len)) == []

@@ -9,6 +9,7 @@ import time
 import jax
 import numpy as np
 import pytest
+from conftest import xla_flags
 
 import gan_jax
 from gan_jax.loop.checkpoint import saved_steps
@@ -25,7 +26,7 @@ FLAGS = (
     "--config.data.validation_split=train[1700:]",
     "--config.data.split=train[:1700]",
 )
-TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "NPROC": "8"}
+TWO_DEVICES = {"XLA_FLAGS": xla_flags(2), "NPROC": "8"}
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from gan_jax.data import arrays, pairs
 from gan_jax.data.dataset import Options, make_dataset
 from gan_jax.data.scaling import symmetric
 from gan_jax.errors import UsageError
+from gan_jax.metrics.protocol import read
 
 PIX2PIX = (
     *("--config.game.name=pix2pix", "--config.generator.name=pix2pix"),
@@ -167,6 +168,15 @@ def test_a_run_of_pairs_shows_and_measures_what_it_makes(trained):
     np.testing.assert_array_equal(run.translate(both[:1, :, :24]), made[:1])
     assert (run.translate(both[:, :, :24], seed=1) != made).any()
     assert run.translate(both[:, :8, :24]).shape == (3, 8, 24, 3)
+
+
+def test_what_was_made_of_held_out_pairs_is_measured(trained, judged):
+    outcome = judged(f"--workdir={trained}")
+    assert outcome.status == 0, outcome.err
+    *_, first, second = read(trained)  # after those of the run itself
+    assert (first.metric, second.metric) == ("translation", "frechet")
+    last = json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])
+    assert first.values["l1"] == pytest.approx(last["l1"], rel=1e-5)
 
 
 @pytest.fixture

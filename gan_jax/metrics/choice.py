@@ -90,8 +90,14 @@ def suited(config, info, n: int, game: Game | None = None) -> list[str]:
     if _translates(game):
         network = features_for(info["shape"])
         named = _named(info, game) and info["classes"] == list(CLASSES.get(network, ()))
-        return ["translation", "frechet", *(["class_agreement"] if named else [])]
+        distance = ["frechet"] if _worth_a_frechet_distance(info["shape"]) else []
+        return ["translation", *distance, *(["class_agreement"] if named else [])]
     return _of_samples(info, n, game) + _of_players(info, game)
+
+
+def _worth_a_frechet_distance(shape):
+    """Whether images have features that are few enough for their covariances."""
+    return features_for(shape) != "pixels" or math.prod(shape) <= _MOST_PIXELS
 
 
 def _of_samples(info, n, game):
@@ -103,7 +109,7 @@ def _of_samples(info, n, game):
     network = features_for(info["shape"])
     if min(n, info["size"]) >= _FEWEST["kernel"]:
         names.insert(0, "kernel")
-    if network != "pixels" or math.prod(info["shape"]) <= _MOST_PIXELS:
+    if _worth_a_frechet_distance(info["shape"]):
         names.insert(0, "frechet")
     if info["classes"] and set(info["classes"]) <= set(CLASSES.get(network, ())):
         names += ["class_score", "classes"]
