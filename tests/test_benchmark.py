@@ -7,6 +7,7 @@ import re
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from gan_jax import build
 from gan_jax.benchmark import peer, scaling, tables, timing
@@ -15,6 +16,7 @@ from gan_jax.benchmark.ours import Ours, operations
 from gan_jax.config.files import load_experiment, override
 from gan_jax.data import loading
 from gan_jax.data.feed import make_feed
+from gan_jax.errors import UsageError
 from gan_jax.loop import parallel, population, teams
 from gan_jax.loop.dispatch import make_dispatch
 
@@ -99,9 +101,80 @@ def test_beside_the_twin(bench, small, tmp_path):
     assert f"{np.round(ratio, 2):.2f}" in outcome.out
 
 
+def images(folder, n, size):
+    """n images that hold two of size x size beside each other; their path."""
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (n, size, 2 * size, 3), np.uint8)
+    for i, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / f"{i}.png")
+    return folder
+
+
+def of_images(folder, *entries):
+    """Changes by which these entries of a config have the images of a folder."""
+    fields = f"path={folder}", "split=train[:3]", "validation_split=train[3:]"
+    return [f"{entry}.{field}" for entry in entries for field in fields]
+
+
+TRANSLATORS = {
+    "facades": (("data",), ("generator.depth=2",)),
+    "facades_cyclegan": (("data", "other"), ("generator.blocks=1", "game.pool=1")),
+}
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_beside_the_twin_of_a_translator(bench, tmp_path, name):
+    pytest.importorskip("torch", reason="the extra 'peers' is not installed")
+    entries, small = TRANSLATORS[name]
+    changes = [
+        *("generator.width=2", "discriminator.width=2", "discriminator.layers=1"),
+        *(*small, *of_images(images(tmp_path / "x", 4, 16), *entries)),
+        *(f"{entry}.size=12" for entry in entries),
+    ]
+    flags = "--config.devices=1", *(f"--config.{change}" for change in changes)
+    named = f"--config=experiments/{name}.py", f"--json={tmp_path}/r.jsonl"
+    outcome = bench(*named, *flags, *FAST, "--peer")
+    assert outcome.status == 0, outcome.err
+    (result,) = results(tmp_path / "r.jsonl")
+    assert len(result["peer"]["step_s"]) == 1
+    assert result["recompilations"] == 0
+
+
+def test_a_twin_is_given_each_set_as_it_is_stored(tmp_path):
+    """Pairs joined, two sets apart, nothing mirrored or moved."""
+    folder = images(tmp_path / "x", 5, 8)
+    config = changed("experiments/facades.py", *of_images(folder, "data"))
+    dataset = loading.load_dataset(config)
+    (pairs,) = peer._scaled(dataset, True)
+    assert pairs.shape == (3, 8, 8, 6)
+    for part, name in zip(np.split(pairs, 2, axis=-1), ("input", "x"), strict=True):
+        pixels = np.asarray(dataset.arrays[name], np.float32)
+        np.testing.assert_allclose(part, pixels / 127.5 - 1, atol=1e-6)
+
+    given = of_images(folder, "data", "other")
+    config = changed("experiments/facades_cyclegan.py", *given, "data.split=train[:2]")
+    dataset = loading.load_dataset(config)
+    for given, arrays in zip(
+        peer._scaled(dataset, False), dataset.sets(dataset.arrays), strict=True
+    ):
+        pixels = np.asarray(arrays["x"], np.float32)
+        np.testing.assert_allclose(given, pixels / 127.5 - 1, atol=1e-6)
+
+
+def test_a_twin_translates_between_images_of_one_shape(tmp_path):
+    folder = images(tmp_path / "x", 5, 8)
+    given = of_images(folder, "data")
+    config = changed("experiments/facades.py", *given)
+    dataset = loading.load_dataset(config)
+    info = dataset.info | {"input": [8, 8, 1]}
+    with pytest.raises(UsageError, match="not from \\[8, 8, 1\\] to \\[8, 8, 3\\]"):
+        peer._scaled(dataset._replace(info=info), True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--peer", "--config.data.dequantize=true"], "not follow config.data.deq"),
         (["--config=experiments/own_images.py", "--peer"], "no PyTorch twin of own_im"),
         (["--peer", "--config.prior.dim=7", "--config.loss.name=saturating"], "follow"),
         (["--vary=batch_size"], "--vary=batch_size: expected FIELD=VALUE"),

@@ -29,19 +29,19 @@ torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
 from peers import twin  # noqa: E402
 
 SERVE = Path(__file__).parent / "peers" / "serve.py"
-MNIST, CIFAR = (28, 28, 1), (32, 32, 3)
+MNIST, CIFAR, PHOTO = (28, 28, 1), (32, 32, 3), (24, 24, 2)
 N = 8
 
 # What the twins follow, with values that shrink the networks and by which three steps
 # change them much.
 COMMON = {
     "batch_size": N,
-    "prior.dim": 6,
     "d_optimizer.learning_rate": 0.003,
     "g_optimizer.learning_rate": 0.005,
 }
 # With a small epsilon, the rounding error of a gradient of zero is a step of Adam's.
 EPS = {"d_optimizer.eps": 1e-3, "g_optimizer.eps": 1e-3}
+LARGE_EPS = {"d_optimizer.eps": 1e-2, "g_optimizer.eps": 1e-2}
 NO_DROPOUT = {"discriminator.input_dropout": 0.0, "discriminator.dropout": 0.0}
 MLP = {"generator.widths": "16,12", "discriminator.widths": "12,16"}
 MAXOUT = {"generator.widths": "16,12", "discriminator.units": 4} | NO_DROPOUT
@@ -58,6 +58,25 @@ SGD = {
     "schedule.saturate_epoch": 3,
     "schedule.steps_per_epoch": 1,
 }
+PIX2PIX = {
+    "game.l1": 3.0,
+    "generator.width": 2,
+    "generator.depth": 3,
+    "generator.dropout": 0.0,
+    "discriminator.width": 2,
+    "discriminator.layers": 2,
+}
+CYCLEGAN = {
+    "game.cycle": 2.0,
+    "game.identity": 3.0,
+    "game.pool": 3 * N,  # until it is full no chance is in it
+    "generator.width": 2,
+    "generator.blocks": 1,
+    "discriminator.width": 2,
+    "discriminator.layers": 1,
+    "schedule.start": 1,
+    "schedule.steps": 3,
+}
 TWINS = {
     "toy2d": ((2,), MLP | EPS),
     "digits": ((8, 8, 1), MLP | EPS | {"ema_decay": 0.5}),
@@ -68,7 +87,16 @@ TWINS = {
     "cifar_mlp": (CIFAR, MAXOUT | EPS),
     "cifar_conv": (CIFAR, CONV_2014 | EPS),
     "cifar_dcgan": (CIFAR, DCGAN | EPS),
+    "facades": (PHOTO, PIX2PIX | LARGE_EPS),
+    "facades_cyclegan": (PHOTO, CYCLEGAN | LARGE_EPS),
 }
+TRANSLATORS = {"facades": "input", "facades_cyclegan": "other"}  # what is translated
+
+
+def changes_of(name):
+    """What shrinks an experiment."""
+    latents = {} if name in TRANSLATORS else {"prior.dim": 6}
+    return COMMON | latents | TWINS[name][1]
 
 
 @pytest.fixture(autouse=True)
@@ -92,13 +120,15 @@ def pair(name, changes=()):
     config, _ = load_experiment(f"{name}.py")
     override(config, [(field, str(value)) for field, value in dict(changes).items()])
     info = {"shape": shape, "classes": ()}
+    if translated := TRANSLATORS.get(name):
+        info |= {translated: {"input": shape, "other": dict(info)}[translated]}
     built = build.build(config, info, lambda: np.full(shape, 0.1))
     return Pair(config, shape, built, module(name).make(to_json(config), shape))
 
 
 def shrunk(name, **changes):
     """A small pair of the same weights, and our state with them."""
-    both = pair(name, COMMON | TWINS[name][1] | changes)
+    both = pair(name, changes_of(name) | changes)
     state = initial_state(name)
     both.twin.load(*jax.device_get((state.d.params, state.g.params)))
     return both, state
@@ -110,7 +140,7 @@ def initial_state(name):
 
     Initialising the networks would take longer than all that is done with them.
     """
-    config, _, built, _ = pair(name, COMMON | TWINS[name][1])
+    config, _, built, _ = pair(name, changes_of(name))
     shapes = jax.eval_shape(lambda: build.initial_state(config, built))
     rng, numbers = np.random.default_rng(1), hparams(config)
 
@@ -170,43 +200,56 @@ def test_networks_of_the_same_weights_agree(name):
     """In training, where batch norm uses the minibatch's own statistics."""
     both, state = shrunk(name)
     config, key = both.config, jax.random.key(0)
-    G = resolve.bind("generator", config.generator, shape=both.shape)()
-    D = resolve.bind("discriminator", config.discriminator)()
+    x, z = examples(3, N, *both.shape), examples(4, N, *both.shape)
+    if name not in TRANSLATORS:
+        z = 5 * examples(4, N, config.prior.dim)
+    seen = (x, z) if TRANSLATORS.get(name) == "input" else (x,)
+    for entry, facts, player, net, inputs in (
+        ("generator", {"shape": both.shape}, state.g, both.twin.generator, (z,)),
+        ("discriminator", {}, state.d, both.twin.discriminator, seen),
+    ):
+        made_by = network(resolve.bind(entry, config[entry], **facts)()).apply
+        apply = jax.jit(functools.partial(made_by, key=key, train=True))
+        joined = torch.cat([theirs(each) for each in reversed(inputs)], 1)
+        for params, stats, part in networks_of(player, net):
+            made = apply(params, stats, *inputs)[0]
+            close(ours(part(joined)), made)
+            assert made.std(axis=0).mean() > 1e-3
 
-    def output(module, player, inputs):
-        apply = functools.partial(network(module).apply, key=key, train=True)
-        return jax.jit(apply)(player.params, player.stats, inputs)[0]
 
-    x, z = examples(3, N, *both.shape), 5 * examples(4, N, config.prior.dim)
-    made, scores = output(G, state.g, z), output(D, state.d, x)
-    close(ours(both.twin.generator(torch.tensor(z))), made)
-    close(both.twin.discriminator(theirs(x)).detach(), scores)
-    assert made.std(axis=0).mean() > 1e-3
-    assert scores.std() > 1e-2
+def networks_of(player, net):
+    """Of one network, or of each of a player's: parameters, statistics, the twin."""
+    if not isinstance(net, torch.nn.ModuleDict):
+        return [(player.params, player.stats, net)]
+    return [
+        (player.params[name], player.stats[name], part) for name, part in net.items()
+    ]
 
 
 def close(a, b):
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "k"), [*((name, 1) for name in TWINS), ("toy2d", 3)])
+# k where the twin has turns of its own
+K = {"facades": 2}
+STEPS = [*((name, K.get(name, 1)) for name in TWINS), ("toy2d", 3)]
+
+
+@pytest.mark.parametrize(("name", "k"), STEPS)
 def test_three_steps_agree(name, k):
     """The losses, the optimizers, the schedule, and who moves when and how often."""
     both, state = shrunk(name, d_steps=k)
     config, built = both.config, both.built
-    prior = resolve.bind("prior", config.prior)()
     step = jax.jit(
         make_train_step(
             built.game, built.d_tx, built.g_tx, built.schedule, config.turns
         )
     )
-    for x in examples(3, 3, k, N, *both.shape):
-        turns = turn_keys(state, 1 if config.turns == "simultaneous" else k + 1)
-        latents = [prior(jax.random.split(key, 4)[0], N) for key in turns]
-        z_d, z_g = np.stack(latents[:k]), np.asarray(latents[-1])
-        state, metrics = step(state, {"x": x})
-        losses = both.twin.step(theirs(x), torch.tensor(z_d), torch.tensor(z_g))
-        close(losses, [metrics["d_loss"], metrics["g_loss"]])
+    for x, y in zip(*examples(3, 2, 3, k, N, *both.shape), strict=True):
+        batch, z_d, z_g = step_inputs(name, config, state, x, y)
+        state, metrics = step(state, batch)
+        losses = both.twin.step(theirs(x), theirs(z_d), theirs(z_g))
+        close(losses, minimised(metrics, config))
     # the last update of G shows in no loss
     moved = module(name).make(to_json(config), both.shape)
     moved.load(*jax.device_get((state.d.params, state.g.params)))
@@ -215,6 +258,29 @@ def test_three_steps_agree(name, k):
     if config.ema_decay:
         moved.load(jax.device_get(state.d.params), jax.device_get(state.g_ema[0]))
         assert_same(both.twin.average, moved.generator)
+
+
+def step_inputs(name, config, state, x, y):
+    """The minibatches of a step of ours, and the latents of a step of the twin's.
+
+    In place of latents are images y, where these are translated.
+    """
+    k = len(x)
+    if translated := TRANSLATORS.get(name):
+        beside = {"input": y, "other": {"x": y}}
+        return {"x": x, translated: beside[translated]}, y, y[-1]
+    prior = resolve.bind("prior", config.prior)()
+    turns = turn_keys(state, 1 if config.turns == "simultaneous" else k + 1)
+    latents = [prior(jax.random.split(key, 4)[0], N) for key in turns]
+    return {"x": x}, np.stack(latents[:k]), latents[-1]
+
+
+def minimised(metrics, config):
+    """The losses of D and of G, with the weighted terms of the game."""
+    d_loss = metrics["d_loss"] + metrics.get("d_other_loss", 0.0)
+    terms = {name: metrics.get(f"g_{name}") for name in ("l1", "cycle", "identity")}
+    extra = (config.game[name] * x for name, x in terms.items() if x is not None)
+    return d_loss, metrics["g_loss"] + sum(extra)
 
 
 def assert_same(a, b):
@@ -231,7 +297,7 @@ def test_what_a_twin_follows_are_fields_that_these_tests_change(name):
         known = keyword_kinds(entry, config[entry].name) if key else FIELDS
         assert (key or field) in known
     turns = {"d_steps": 3} if config.turns == "alternating" else {}
-    changed = COMMON | TWINS[name][1] | turns
+    changed = changes_of(name) | turns
     assert set(module(name).FOLLOWS) == set(changed)
 
 
@@ -247,18 +313,21 @@ RATES = {"discriminator.input_dropout": 0.1, "discriminator.dropout": 0.3}
         ("mnist_mlp", RATES, [0.1, 0.3, 0.3]),
         ("cifar_mlp", TWINS["cifar_mlp"][1] | RATES, [0.1, 0.3, 0.3]),
         ("cifar_conv", TWINS["cifar_conv"][1] | RATES, [0.1, 0.3, 0.3, 0.3, 0.3]),
+        ("facades", {}, [0.5, 0.5]),
+        ("facades", {"generator.dropout": 0.2}, [0.2, 0.2]),
     ],
 )
 def test_dropout_has_the_rates_of_the_config(name, rates, expected):
-    D = pair(name, rates).twin.discriminator
-    layers = [layer for layer in D.modules() if isinstance(layer, torch.nn.Dropout)]
+    made = pair(name, rates).twin
+    networks = torch.nn.ModuleList([made.generator, made.discriminator])
+    layers = [x for x in networks.modules() if isinstance(x, torch.nn.Dropout)]
     assert [layer.p for layer in layers] == expected
-    assert D.training
+    assert all(layer.training for layer in layers)
 
 
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("name", sorted(TWINS.keys() - TRANSLATORS))
 def test_latents_are_those_of_the_prior(name):
-    both = pair(name, COMMON | TWINS[name][1])
+    both = pair(name, changes_of(name))
     prior = resolve.bind("prior", both.config.prior)()
     drawn = both.twin.latents(20_000).numpy()
     expected = np.asarray(prior(jax.random.key(0), 20_000))
@@ -299,10 +368,10 @@ def serve(tmp_path):
 def task(folder, examples_, **changes):
     """What serve.py is told first, of the experiment `digits`."""
     config, _ = load_experiment("digits.py")
-    small = COMMON | TWINS["digits"][1] | changes
+    small = changes_of("digits") | changes
     override(config, [(field, str(value)) for field, value in small.items()])
     np.save(folder / "x.npy", examples(0, examples_, 8, 8, 1))
-    data = str(folder / "x.npy")
+    data = [str(folder / "x.npy")]
     return {"config": to_json(config), "shape": [8, 8, 1], "data": data}
 
 
@@ -319,9 +388,7 @@ def test_steps_are_taken_at_command(serve, tmp_path):
         "ready": True,
         "torch": torch.__version__,
         "device": "cpu",
-        "parameters": pair(
-            "digits", COMMON | TWINS["digits"][1]
-        ).twin.parameter_counts(),
+        "parameters": pair("digits", changes_of("digits")).twin.parameter_counts(),
     }
     assert 0 < first_step_s < 120
     assert threads > 0

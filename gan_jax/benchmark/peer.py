@@ -8,9 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import jax
 import numpy as np
 
+from gan_jax.build import build
 from gan_jax.config.files import FREE_FIELDS, find_experiment, to_json
 from gan_jax.errors import UsageError
 
@@ -35,11 +35,13 @@ class Theirs:
             raise
 
     def _introduce(self, config, dataset):
-        shape = list(dataset.info["shape"])
+        pairs = "input" in build(config, dataset.info, dataset.mean).game.given
+        shape, paths = list(dataset.info["shape"]), []
         with tempfile.TemporaryDirectory() as folder:
-            data = f"{folder}/data.npy"
-            np.save(data, _scaled(dataset))
-            request = {"config": to_json(config), "shape": shape, "data": data}
+            for examples in _scaled(dataset, pairs):
+                paths.append(f"{folder}/{len(paths)}.npy")
+                np.save(paths[-1], examples)
+            request = {"config": to_json(config), "shape": shape, "data": paths}
             return self._ask(request)
 
     def take(self, steps):
@@ -67,12 +69,31 @@ class Theirs:
         raise RuntimeError("the PyTorch twin failed:\n" + "\n".join(said))
 
 
-def _scaled(dataset):
-    """What the networks see of the whole set, float32 [N, *shape]."""
-    key = jax.random.key(0)
-    chunks = np.array_split(np.arange(dataset.size), -(-dataset.size // 1000))
-    views = [dataset.view(dataset.arrays, chunk, key)["x"] for chunk in chunks]
-    return np.concatenate([np.asarray(view, np.float32) for view in views])
+def _scaled(dataset, pairs):
+    """What the networks see of each whole set, unvaried: float32 [N, *shape].
+
+    pairs: whether what an image is made of comes before it among the channels. Raises
+           UsageError where the two have different shapes.
+    """
+    info = dataset.info
+    if pairs and info["input"] != info["shape"]:
+        raise UsageError(
+            "--peer: twins translate between images of one shape, not from "
+            f"{info['input']} to {info['shape']}"
+        )
+    names = ("input", "x") if pairs else ("x",)
+
+    def joined(batch):
+        images = [np.asarray(batch[name], np.float32) for name in names]
+        return np.concatenate(images, axis=-1)
+
+    rows, sizes, parts = np.arange(max(dataset.sizes)), dataset.sizes, []
+    for chunk in np.array_split(rows, -(-len(rows) // 1000)):
+        indices = np.concatenate([chunk % size for size in sizes])
+        batch = dataset.view(dataset.arrays, indices, None)
+        parts.append([joined(own) for own in dataset.sets(batch)])
+    wholes = map(np.concatenate, zip(*parts, strict=True))
+    return [whole[:size] for whole, size in zip(wholes, sizes, strict=True)]
 
 
 def find_twin(path: str, changes: list[tuple[str, str]]) -> Path:
@@ -88,12 +109,19 @@ def find_twin(path: str, changes: list[tuple[str, str]]) -> Path:
         there = ", ".join(twins) or f"none in {peers}"
         raise UsageError(f"--peer: no PyTorch twin of {name}; there are: {there}")
     free = {*twins[name], *FREE_FIELDS, "seed"}
-    if stranger := next((field for field, _ in changes if field not in free), None):
-        raise UsageError(
-            f"--peer: the twin of {name} does not follow config.{stranger}; it "
-            f"follows: {', '.join(twins[name])}"
-        )
+    for field, _ in changes:
+        if field not in free and not _of_data(field):
+            raise UsageError(
+                f"--peer: the twin of {name} does not follow config.{field}; it "
+                f"follows: {', '.join(twins[name])}, and the data"
+            )
     return peers / f"{name}.py"
+
+
+def _of_data(field):
+    """Whether a field says what data there are, which every twin is given."""
+    entry, _, key = field.partition(".")
+    return entry in ("data", "other") and key != "dequantize"  # noise in every view
 
 
 def _follows(file):

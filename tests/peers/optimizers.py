@@ -1,5 +1,7 @@
 """The optimizers and schedules of the experiments, from the entries of a config."""
 
+import functools
+
 import torch
 
 
@@ -56,8 +58,15 @@ def make_schedule(name: str, **keywords):
     """(optimizer, its entry of the config, step): sets the numbers of that step."""
     if name == "constant":
         return None
-    assert name == "goodfellow_2014"
-    return lambda *arguments: goodfellow_2014(*arguments, **keywords)
+    schedule = {"goodfellow_2014": goodfellow_2014, "linear": linear}[name]
+    return functools.partial(schedule, **keywords)
+
+
+def linear(optimizer, spec, step, *, steps, start=0):
+    """The learning rate falls to zero, in `steps` steps from step `start` on."""
+    share = min(max(start + steps - step, 0) / steps, 1.0)
+    for group in optimizer.param_groups:
+        group["lr"] = share * spec["learning_rate"]
 
 
 def goodfellow_2014(

@@ -2,7 +2,9 @@
 
     python tests/peers/serve.py EXPERIMENT [--compile]
 
-    in   {"config": {...}, "shape": [...], "data": "scaled.npy"}   float32 [N, *shape]
+    in   {"config": {...}, "shape": [...], "data": ["scaled.npy"]}  the data, and where
+          the config has another set, that; float32 [N, *shape], or pairs, channels of
+          what an image is made of before its own
     out  {"ready": true, "torch": .., "threads": .., "device": ..,
           "parameters": {"d": .., "g": ..}, "first_step_s": ..}    after three steps
     in   {"steps": n}                                              any number of times
@@ -57,7 +59,8 @@ def main():
     twin = make(request["config"], tuple(request["shape"]))
     if arguments.compile:
         twin.compile()
-    take = stepper(twin, request["config"], load(request["data"]))
+    sets = [load(path) for path in request["data"]]
+    take = stepper(twin, request["config"], sets)
     take(1)
     first_step_s = time.perf_counter() - START
     take(2)
@@ -85,38 +88,41 @@ def configure():
 
 
 def load(path):
-    """The examples, on the device; images as [N, c, h, w]."""
+    """The examples of a set, on the device; images as [N, c, h, w]."""
     from peers.twin import DEVICE
 
     data = torch.from_numpy(np.load(path, allow_pickle=False)).to(DEVICE)
     return data.permute(0, 3, 1, 2) if data.ndim == 4 else data
 
 
-def stepper(twin, config, data):
+def stepper(twin, config, sets):
     """steps -> the losses of the last one, once all have been taken."""
-    k, n = config["d_steps"], config["batch_size"]
-    if k * n > len(data):
-        fail(f"a step needs {k} x {n} examples, there are {len(data)}")
-
-    def minibatches():
-        while True:
-            order = torch.randperm(len(data), device=data.device)
-            for chosen in order.split(k * n):
-                if len(chosen) == k * n:
-                    yield data[chosen].unflatten(0, (k, n))
-
-    batches = minibatches()
+    batches = [
+        minibatches(data, config[entry], config["d_steps"], config["batch_size"])
+        for entry, data in zip(("data", "other"), sets, strict=False)
+    ]
 
     def take(steps):
         for _ in range(steps):
-            z_d = twin.latents(k * n).unflatten(0, (k, n))
-            z_g = z_d[0] if twin.simultaneous else twin.latents(n)
-            losses = twin.step(next(batches), z_d, z_g)
-        if data.is_cuda:
+            losses = twin.step(*twin.arguments(*map(next, batches)))
+        if torch.cuda.is_available():
             torch.cuda.synchronize()
         return losses
 
     return take
+
+
+def minibatches(data, spec, k, n):
+    """Those of each step [k, n, ..], without end, of the entry `spec` of the config."""
+    from peers.variation import varied
+
+    if k * n > len(data):
+        fail(f"a step needs {k} x {n} examples, there are {len(data)}")
+    while True:
+        order = torch.randperm(len(data), device=data.device)
+        for chosen in order.split(k * n):
+            if len(chosen) == k * n:
+                yield varied(data[chosen], **spec).unflatten(0, (k, n))
 
 
 def need_compiler():

@@ -30,7 +30,7 @@ class Twin:
         # unless batch norm would mix their statistics.
         self.joint = not any(
             isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)
-            for layer in self.discriminator
+            for layer in self.discriminator.modules()
         )
         self._start()
 
@@ -62,11 +62,17 @@ class Twin:
             return z.uniform_(prior.get("low", -1.0), prior.get("high", 1.0))
         return z.normal_()
 
+    def arguments(self, x):
+        """Those of `step`, given minibatches [k, n, ..] of every set of the data."""
+        k, n = x.shape[:2]
+        z_d = self.latents(k * n).unflatten(0, (k, n))
+        return x, z_d, z_d[0] if self.simultaneous else self.latents(n)
+
     def step(self, x, z_d, z_g):
         """k updates of D, then one of G: their losses, not waited for.
 
         x:   minibatches [k, n, c, h, w] or [k, n, d]
-        z_d: the latents of D's updates [k, n, dim]
+        z_d: the latents of D's updates [k, n, dim], or what G is given in their place
         z_g: those of G's [n, dim]; simultaneous updates share the former
         """
         if self.schedule:
@@ -76,32 +82,35 @@ class Twin:
         if self.simultaneous:
             (x,), (z,) = x, z_d
             return self._both_turns(x, z)
+        return self._turns(x, z_d, z_g)
+
+    def _turns(self, x, z_d, z_g):
+        """The k updates of D, then that of G."""
         for x_j, z_j in zip(x, z_d, strict=True):
-            d_loss = self._d_turn(x_j, z_j)
-        return d_loss, self._g_turn(z_g)
-
-    def _d_turn(self, x, z):
-        with torch.no_grad():
-            fake = self.generator(z)
-        if self.joint:
-            d_real, d_fake = self.discriminator(torch.cat([x, fake])).chunk(2)
-        else:
-            d_real, d_fake = self.discriminator(x), self.discriminator(fake)
-        loss = self.d_loss(d_real, d_fake)
-        self.d_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.d_optimizer.step()
-        return loss.detach()
-
-    def _g_turn(self, z):
+            with torch.no_grad():
+                fake = self.generator(z_j)
+            d_loss = self._d_turn(x_j, fake)
         self.discriminator.requires_grad_(False)  # its gradients would be for nothing
-        loss = self.g_loss(self.discriminator(self.generator(z)))
-        self.g_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.g_optimizer.step()
+        g_loss = self.g_loss(self.discriminator(self.generator(z_g)))
+        self._update(self.g_optimizer, g_loss)
         self.discriminator.requires_grad_(True)
         self._update_average()
+        return d_loss, g_loss.detach()
+
+    def _d_turn(self, real, fake):
+        loss = self.d_loss(*self._scores(self.discriminator, real, fake))
+        self._update(self.d_optimizer, loss)
         return loss.detach()
+
+    def _scores(self, discriminator, real, fake):
+        if self.joint:
+            return discriminator(torch.cat([real, fake])).chunk(2)
+        return discriminator(real), discriminator(fake)
+
+    def _update(self, optimizer, loss):
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
 
     def _both_turns(self, x, z):
         """Both players move from the same scores: one pass forward, two back."""

@@ -12,21 +12,30 @@ LAYERS = {
     nn.ConvTranspose2d: ("ConvTranspose", (3, 2, 0, 1)),
     nn.BatchNorm1d: ("BatchNorm", (0,)),
     nn.BatchNorm2d: ("BatchNorm", (0,)),
+    nn.GroupNorm: ("InstanceNorm", (0,)),  # of one channel a group
 }
 
 
 @torch.no_grad()
-def load(network: nn.Sequential, params: dict) -> None:
-    """Copies the parameters of one of our networks, numpy arrays, into its twin."""
+def load(network: nn.Module, params: dict) -> None:
+    """Copies the parameters of one of our networks, numpy arrays, into its twin.
+
+    Layers are registered there in the order in which flax makes ours. Several networks
+    are an nn.ModuleDict, and their parameters a dict of the same names.
+    """
+    if isinstance(network, nn.ModuleDict):
+        for name, part in network.items():
+            load(part, params[name])
+        return
     seen = Counter()
-    for layer in network:
-        if not list(layer.parameters()):
+    for layer in network.modules():
+        if not list(layer.parameters(recurse=False)):
             continue
         kind = next(kind for kind in LAYERS if isinstance(layer, kind))
         name, axes = LAYERS[kind]
         ours = params[f"{name}_{seen[name]}"]
         seen[name] += 1
-        weight = ours["scale" if name == "BatchNorm" else "kernel"]
+        weight = ours["scale" if name.endswith("Norm") else "kernel"]
         copied = {"weight": weight.transpose(axes)}
         if "bias" in ours:
             copied["bias"] = ours["bias"]
