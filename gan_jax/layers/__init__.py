@@ -1,6 +1,7 @@
 """Layers that the networks share: a model's author needs `from gan_jax import layers`.
 
     affine        dense layers and convolutions; `weight` says what a kernel is made of
+    sequences     convolution along a line
     weights       plain, spectral norm, weight norm, equalised learning rate
     norms         batch, layer, instance, group and pixel norm; minibatch deviation
     conditional   labels as further channels, and in batch norm
@@ -39,6 +40,7 @@ from gan_jax.layers.norms import (
     standardised,
 )
 from gan_jax.layers.pooling import max_pool, mean_pool
+from gan_jax.layers.sequences import Conv1d, in_pairs, out_of_pairs
 from gan_jax.layers.weights import (
     WeightName,
     equalised,
@@ -53,6 +55,7 @@ __all__ = [
     "BatchNorm",
     "ConditionalBatchNorm",
     "Conv",
+    "Conv1d",
     "ConvTranspose",
     "Dense",
     "GroupNorm",
@@ -68,6 +71,7 @@ __all__ = [
     "add_bias",
     "bias_of",
     "equalised",
+    "in_pairs",
     "join",
     "kernel_of",
     "max_pool",
@@ -75,6 +79,7 @@ __all__ = [
     "mean_pool",
     "normalise",
     "one_hot",
+    "out_of_pairs",
     "output_bias",
     "plain",
     "shifts",
