@@ -1,4 +1,4 @@
-"""The user's own arrays: a .npy or .npz file."""
+"""The user's own arrays, images, vectors or signals: a .npy or .npz file."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from gan_jax.errors import UsageError
 _MEMBERS = ("x", "y", "input")  # of a .npz
 
 
-def load(*, path: str, split: str = "train") -> Source:
+def load(*, path: str, split: str = "train", signals: bool = False) -> Source:
     """Images or vectors from `path`: a .npy, or a .npz with `x` and perhaps more.
 
     That is labels `y`, and `input`, the images that x are to be made of in a game that
@@ -22,21 +22,27 @@ def load(*, path: str, split: str = "train") -> Source:
     checked. Labels are whole numbers from 0, names or booleans, [n] or [n, 1], or
     one-hot rows [n, k]; the classes are the labels that occur in the whole file, by
     number or by name.
+
+    signals: x are [n, length] or [n, length, channels], real numbers
     """
     split_name(split)
     given = _read(Path(path).expanduser())
     x, y, inputs = (given.get(name) for name in _MEMBERS)
-    if x.ndim not in (2, 3, 4) or 0 in x.shape:
+    if signals and x.ndim in (2, 3) and 0 not in x.shape:
+        x = x.reshape(*x.shape[:2], -1)
+    elif signals or x.ndim not in (2, 3, 4) or 0 in x.shape:
         raise UsageError(
             f"{path} holds an array of shape {list(x.shape)}; accepted are images "
-            "[n, height, width] or [n, height, width, channels] and vectors [n, d]"
+            "[n, height, width] or [n, height, width, channels], vectors [n, d] and, "
+            "with data.signals=true, signals [n, length] or [n, length, channels]"
         )
     chosen = split_range(split, len(x))
     labels, classes = (None, ()) if y is None else _labels(path, y, len(x))
     _check_finite(path, x[chosen], chosen.start)
     if inputs is not None:
         inputs = _inputs(path, inputs, x, chosen)
-    x = _vectors(path, x[chosen]) if x.ndim == 2 else _images(path, x[chosen])
+    numbers = signals or x.ndim == 2
+    x = _vectors(path, x[chosen]) if numbers else _images(path, x[chosen])
     y = None if labels is None else labels[chosen]
     return Source(x, y, classes, input=inputs)
 
@@ -125,7 +131,7 @@ def _images(path: str, x: np.ndarray) -> np.ndarray:
 
 
 def _vectors(path: str, x: np.ndarray) -> np.ndarray:
-    """The vectors as float32 [n, d]."""
+    """The vectors, or signals, as float32 of the same shape."""
     if x.dtype.kind not in "fiub":
         raise UsageError(
             f"{path} holds vectors of type {x.dtype}; accepted are real numbers"

@@ -28,11 +28,12 @@ class Dataset(NamedTuple):
                 the minibatch itself, and the batch is the same: nothing is gathered,
                 which would be an exchange between devices that share the minibatch.
                 With None for the key images are as they are: no mirrors, no noise.
-    to_uint8:   what the networks see -> pictures (vectors come back as stored)
+    to_uint8:   what the networks see -> pictures (all else comes back as stored)
     info:       what a trained run needs to be loaded without the data, as JSON values:
-                shape, size, classes, fitted (see `scaling`), modes (the fields of
-                `Modes`, or None), and shares of the classes, where they are known;
-                of pairs, input, the shape of what x are made of
+                shape of an example as the networks see it, size, classes, fitted (see
+                `scaling`), modes (the fields of `Modes`, or None), and shares of the
+                classes, where they are known; of pairs, input, the shape of what x are
+                made of; of text, its alphabet, the last axis of shape
     mean:       () -> mean of the scaled training examples, float32 [*shape]
     validation: like `arrays`, the held-out examples; None without any
     other:      a second set, whose minibatches come beside those of this one. Its
@@ -93,14 +94,17 @@ def make_dataset(
     fitted: what the scaling was fitted to before, if it was
     """
     for name in ("flip", "dequantize", "jitter", "input"):
-        if getattr(options, name) and source.x.dtype != np.uint8:
-            raise UsageError(f"data.{name} is for images, not for vectors")
+        if getattr(options, name) and len(source.x.shape) != 4:
+            raise UsageError(f"data.{name} is for images, not for vectors or text")
+    if scaling.symbolic != bool(source.alphabet):
+        raise UsageError("text takes the scaling one_hot, which nothing else does")
     if options.per_class is not None:
         source = _few(source, options)
     if options.input is not None:
         source = with_inputs(source, options.input)
         validation = validation and with_inputs(validation, options.input)
-    fitted = scaling.fit(source.x) if fitted is None else fitted
+    if fitted is None:
+        fitted = scaling.fit(source.alphabet or source.x)
 
     def examples(arrays, indices, key):
         if source.fresh is not None:  # a key apart from the two of `view`, 0 and 1
@@ -140,15 +144,7 @@ def make_dataset(
         size=len(source.x),
         view=view,
         to_uint8=lambda x: scaling.invert(x, fitted),
-        info={
-            "shape": list(source.x.shape[1:]),
-            "size": len(source.x),
-            "classes": list(source.classes),
-            "fitted": fitted,
-            "modes": _json(source.modes),
-        }
-        | _shares(source)
-        | ({} if source.input is None else {"input": list(source.input.shape[1:])}),
+        info=_info(source, fitted),
         mean=lambda: _mean(source.x, scaling, fitted),
         validation=None if validation is None else _in_memory(_arrays(validation)),
     )
@@ -159,6 +155,8 @@ def beside(dataset: Dataset, other: Dataset) -> Dataset:
 
     Raises UsageError where they do not go together.
     """
+    if dataset.info.get("alphabet") != other.info.get("alphabet"):
+        raise UsageError("config.other is text of other characters than config.data")
     shape, of_other = (x.info["shape"] for x in (dataset, other))
     if shape != of_other:
         raise UsageError(
@@ -216,6 +214,23 @@ def _few(source, options):
             "classes are in this split"
         )
     return source.rows(rows)
+
+
+def _info(source, fitted):
+    """What is known of the data, as `Dataset` says it."""
+    symbols = [len(source.alphabet)] if source.alphabet else []
+    known = {
+        "shape": [*source.x.shape[1:], *symbols],
+        "size": len(source.x),
+        "classes": list(source.classes),
+        "fitted": fitted,
+        "modes": _json(source.modes),
+    } | _shares(source)
+    if source.input is not None:
+        known["input"] = list(source.input.shape[1:])
+    if source.alphabet:
+        known["alphabet"] = source.alphabet
+    return known
 
 
 def _shares(source):

@@ -1,13 +1,14 @@
 """From examples as they are stored to what the networks see, and back to pictures.
 
 The scaling belongs to the experiment, since it goes with G's output: `symmetric` with
-tanh, `unit` with sigmoid, `gcn` with a linear output. Each factory's keywords are those
-of `config.scaling`.
+tanh, `unit` with sigmoid, `gcn` and `standardised` with a linear output, `one_hot` with
+a softmax. Each factory's keywords are those of `config.scaling`.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -24,21 +25,28 @@ class Scaling(NamedTuple):
     apply:  (stored x [..., *shape], fitted) -> float32, the same shape (jax)
     invert: (float32 [..., *shape], fitted) -> uint8 images, or vectors as stored
     exact:  whether `invert` undoes `apply`; else it gives what pictures show
+    symbolic: whether stored x are codes of characters: `fit` is then given the alphabet
+            in place of x, and `apply` adds an axis that is as long
     """
 
     fit: Callable
     apply: Callable
     invert: Callable
     exact: bool = True
+    symbolic: bool = False
 
 
 def _affine(bottom: float, top: float) -> Scaling:
-    """Images: 0 to bottom, 255 to top. Vectors: the same per coordinate, min to max."""
+    """Images: 0 to bottom, 255 to top. Vectors: the same per coordinate, min to max.
+
+    Signals: likewise per channel.
+    """
 
     def fit(x):
         if x.dtype == np.uint8:
             return {"low": 0.0, "high": 255.0}
-        low, high = x.min(axis=0).astype(float), x.max(axis=0).astype(float)
+        axes = _all_but_last(x)
+        low, high = x.min(axis=axes).astype(float), x.max(axis=axes).astype(float)
         one = np.maximum(1, 1e-3 * np.abs(low))  # for a coordinate that never varies
         high = np.where(high > low, high, low + one)
         return {"low": low.tolist(), "high": high.tolist()}
@@ -55,10 +63,19 @@ def _affine(bottom: float, top: float) -> Scaling:
 
     def bounds(x, fitted):
         low, high = np.float32(fitted["low"]), np.float32(fitted["high"])
-        axes = tuple(range(x.ndim - low.ndim))
-        return np.expand_dims(low, axes), np.expand_dims(high - low, axes)
+        return _beside(low, x), _beside(high - low, x)
 
     return Scaling(fit, apply, invert)
+
+
+def _all_but_last(x):
+    """The axes of vectors [n, d] or signals [n, length, channels] but the last."""
+    return tuple(range(x.ndim - 1))
+
+
+def _beside(values, x):
+    """Values of the last axis of x, or of all, with as many axes as x."""
+    return np.expand_dims(values, tuple(range(x.ndim - values.ndim)))
 
 
 def _to_uint8(x):
@@ -85,6 +102,48 @@ def identity() -> Scaling:
 
     return Scaling(
         fit, lambda x, fitted: jnp.asarray(x), lambda x, fitted: np.asarray(x)
+    )
+
+
+def standardised() -> Scaling:
+    """Vectors and signals with mean 0 and variance 1, each coordinate or channel."""
+
+    def fit(x):
+        if x.dtype == np.uint8:
+            raise UsageError(
+                "scaling standardised is for vectors and signals; images take symmetric"
+            )
+        axes = _all_but_last(x)
+        std = x.std(axis=axes, dtype=np.float64)
+        std = np.where(std > 0, std, 1.0)  # of what never varies
+        mean = x.mean(axis=axes, dtype=np.float64)
+        return {"mean": mean.tolist(), "std": std.tolist()}
+
+    def moments(x, fitted):
+        return (_beside(np.float32(fitted[name]), x) for name in ("mean", "std"))
+
+    def apply(x, fitted):
+        mean, std = moments(x, fitted)
+        return (x.astype(jnp.float32) - mean) / std
+
+    def invert(x, fitted):
+        x = np.asarray(x)
+        mean, std = moments(x, fitted)
+        return x * std + mean
+
+    return Scaling(fit, apply, invert)
+
+
+def one_hot() -> Scaling:
+    """Text: at each place a row of zeros with a 1 at the character's code.
+
+    The way back takes the most probable character of each row.
+    """
+    return Scaling(
+        fit=lambda alphabet: {"characters": len(alphabet)},
+        apply=lambda x, fitted: jax.nn.one_hot(x, fitted["characters"]),
+        invert=lambda x, fitted: np.argmax(np.asarray(x), axis=-1).astype(np.uint8),
+        symbolic=True,
     )
 
 

@@ -28,7 +28,8 @@ class Modes(NamedTuple):
 class Source(NamedTuple):
     """Examples as they are stored, on the host, before any scaling.
 
-    x:       uint8 images [n, height, width, channels], or float32 vectors [n, d];
+    x:       uint8 images [n, height, width, channels], float32 vectors [n, d] or
+             signals [n, length, channels], or uint8 codes of characters [n, length];
              arrays, or columns of `stream.Records` for what stays on disk
     y:       int32 labels [n], or None where there are none
     classes: the labels' names, classes[y[i]]; empty without labels
@@ -38,6 +39,7 @@ class Source(NamedTuple):
     modes:   of examples that are drawn from known modes, else None
     input:   of pairs, the images [n, height, width, channels] that x are to be made
              of, uint8, in memory; else None
+    alphabet: of text, the characters, alphabet[code]; else empty
     """
 
     x: np.ndarray | Column
@@ -46,6 +48,7 @@ class Source(NamedTuple):
     fresh: Callable | None = None
     modes: Modes | None = None
     input: np.ndarray | None = None
+    alphabet: str = ""
 
     def rows(self, chosen) -> "Source":
         """The examples of some indices, or of a range of them."""

@@ -27,7 +27,7 @@ from gan_jax.loop.log import say
 from gan_jax.loop.observe import Observer
 from gan_jax.loop.teams import faster_way, members_that_fit
 from gan_jax.loop.train import announce, begin, prepare, run_steps
-from gan_jax.loop.workdir import claim, refuse_another_run
+from gan_jax.loop.workdir import claim, refuse_another_run, refuse_other_data
 
 
 def structure(config) -> str:
@@ -64,6 +64,8 @@ def train_population(
         for workdir in workdirs:
             claims.enter_context(claim(workdir))
         _refuse(configs, workdirs, experiment)
+        for workdir in workdirs:
+            refuse_other_data(workdir, dataset.info)
         case = _Case(dataset, built, experiment, on_divergence)
         members = dict(zip(workdirs, configs, strict=True))
         outcomes, size = dict.fromkeys(workdirs), None

@@ -55,6 +55,7 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
         claim(workdir) if multihost.is_chief() else contextlib.nullcontext(),
     ):
         refuse_another_run(workdir, config, experiment)  # one that came in between
+        refuse_other_data(workdir, dataset.info)
         resumes = bool(saved_steps(workdir / "checkpoints"))
         state = (
             restore(workdir / "checkpoints", like, mesh=mesh) if resumes else fresh()
@@ -129,8 +130,6 @@ def announce(config, dataset, state, devices: str) -> None:
 
 def begin(workdir, config, experiment, dataset, step) -> None:
     """Makes the work directory that of this run; `step`: where it goes on, or None."""
-    if step is not None:
-        refuse_other_data(workdir, dataset.info)
     forget_after(workdir, step)
     write_record(workdir, config, experiment, dataset.info)
 

@@ -81,6 +81,8 @@ def refuse_other_data(workdir: Path, info: dict) -> None:
     info: of the data that it would go on with. What was fitted to data may differ in
           its last digits, as it does between machines
     """
+    if not saved_steps(workdir / "checkpoints"):
+        return
     record = read_record(workdir)
     there, now = record["data"], json.loads(json.dumps(info))
     changed = [name for name in there.keys() & now.keys() if _differ(there, now, name)]
