@@ -100,8 +100,10 @@ class Result(NamedTuple):
 class Case:
     """Samples, and what they are judged against.
 
-    samples:    uint8 images [n, h, w, c] or vectors [n, d], in random order
-    network:    features of images; None for vectors, which are their own
+    samples:    uint8 images [n, h, w, c], vectors [n, d], signals [n, length, channels]
+                or codes of text uint8 [n, length], in random order
+    network:    features of images; None for vectors and signals, which are their own,
+                and for text, which has none
     reference:  the real examples to be compared with
     held_out:   () -> real examples that no run has trained on, or a UsageError
     validation: likewise, those by which the Parzen windows' width is chosen
@@ -162,7 +164,7 @@ class Case:
     @functools.cached_property
     def _of_samples(self):
         if self.network is None:
-            return self.samples, None
+            return flat(self.samples), None
         return self.network.apply(self.samples)
 
     @functools.cached_property
@@ -201,7 +203,7 @@ class Case:
     def features_of(self, real: Real):
         """(features, probabilities) of real examples."""
         if self.network is None:
-            return real.x, None
+            return flat(real.x), None
         return reference_features(self.network, real.x)
 
     @functools.cached_property
@@ -244,6 +246,12 @@ def _given(load, what):
 
 
 def flat(x):
-    """Images as vectors of pixels in [0, 1]; vectors as they are."""
+    """Images as vectors of pixels in [0, 1]; vectors as they are, signals as vectors.
+
+    Raises UsageError for text: between codes there are no distances.
+    """
     x = np.asarray(x)
-    return x.reshape(len(x), -1) / np.float32(255) if x.dtype == np.uint8 else x
+    if x.dtype == np.uint8 and x.ndim == 2:
+        raise UsageError("characters are no numbers; text has the metric ngrams")
+    vectors = x.reshape(len(x), -1)
+    return vectors / np.float32(255) if x.dtype == np.uint8 else vectors

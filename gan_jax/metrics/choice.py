@@ -11,6 +11,7 @@ from gan_jax.metrics.classifier import CLASSES
 from gan_jax.metrics.features import FeatureNetwork, fits
 from gan_jax.metrics.judge import require_metrics
 from gan_jax.metrics.kernel import SUBSET_SIZE
+from gan_jax.metrics.of_samples import METRICS as OF_SAMPLES
 
 _MOST_PIXELS = 4_000  # whose covariances are still worth a Frechet distance
 _FEWEST_OF_A_CLASS = 20  # on average: hardly ever fewer than two, by chance
@@ -50,6 +51,7 @@ BETTER = {
     "parzen": max,
     "modes": max,
     "stacked_modes": max,
+    "ngrams": min,
     "frechet_within": min,
     "class_agreement": max,
     "classification": min,
@@ -70,6 +72,7 @@ def drawn(name: str, network: FeatureNetwork | None) -> list[str]:
         "modes": ["modes", "high_quality", "reverse_kl"],
         "classes": ["class_entropy"],
         "stacked_modes": ["modes", "kl"],
+        "ngrams": [f"jensen_shannon_{n}" for n in (1, 2, 3, 4)],
         "classification": ["error_rate"],
         "clusters": ["agreement"],
         "neighbours": ["nearest_neighbour_accuracy"],
@@ -103,6 +106,8 @@ def _worth_a_frechet_distance(shape):
 def _of_samples(info, n, game):
     if tuple(info.get("classes", ())) == TRIPLES:
         return ["stacked_modes"]
+    if info.get("alphabet"):
+        return ["ngrams"]
     if len(info["shape"]) < 3:
         return ["modes"] if info.get("modes") else ["sliced_wasserstein"]
     names = ["precision_recall", "density_coverage"]
@@ -200,6 +205,9 @@ def refuse(config, dataset, game: Game | None = None) -> None:
 
 def _wanting(name, info, network) -> str | None:
     """What the data lack for a metric, if anything."""
+    is_text = bool(info.get("alphabet"))
+    if name in OF_SAMPLES and is_text != (name == "ngrams"):
+        return "examples of numbers, not of characters" if is_text else "text"
     if name == "modes" and not info.get("modes"):
         return "data whose modes are known"
     if name == "stacked_modes" and tuple(info["shape"]) != (28, 28, 3):
@@ -236,4 +244,5 @@ def sample_size(config, info) -> int:
 
 def features_for(shape) -> str:
     """The project's classifier of images of this shape, or "pixels"."""
-    return next(name for name in ("mnist", "cifar10", "pixels") if fits(name, shape))
+    classifiers = "mnist", "cifar10"
+    return next((name for name in classifiers if fits(name, shape)), "pixels")

@@ -22,6 +22,7 @@ from gan_jax.metrics.kernel import kernel_distance
 from gan_jax.metrics.manifold import density_coverage, precision_recall
 from gan_jax.metrics.modes import judge as judge_modes
 from gan_jax.metrics.neighbours import copying, nearest_neighbours
+from gan_jax.metrics.ngrams import jensen_shannon
 from gan_jax.metrics.parzen import parzen
 from gan_jax.metrics.sliced_wasserstein import sliced_wasserstein
 from gan_jax.metrics.support import close_pairs, closest_pairs
@@ -197,6 +198,17 @@ def _stacked_modes(case):
     return Result(stacked.stacked_modes(labels), fields)
 
 
+def _ngrams(case):
+    # the longest first: it is the last to come right, and chooses the best state
+    values = {
+        f"jensen_shannon_{n}": jensen_shannon(case.samples, case.reference.x, n)
+        for n in (4, 3, 2, 1)
+    }
+    length = case.reference.x.shape[1]
+    fields = {"metric": "ngrams", "estimator": f"in examples of {length} characters"}
+    return Result(values, fields | case.referred())
+
+
 METRICS = {
     "frechet": _frechet,
     "kernel": _kernel,
@@ -211,4 +223,5 @@ METRICS = {
     "parzen": _parzen,
     "modes": _modes,
     "stacked_modes": _stacked_modes,
+    "ngrams": _ngrams,
 }

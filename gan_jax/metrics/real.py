@@ -26,6 +26,11 @@ def real_examples(run: Run, split: str | None = None, entry: str = "data") -> Re
     dataset = load_dataset(from_json(values))
     used = values["data"].get("split", "train")
     info = run.info["other"] if entry == "other" else run.info
+    if dataset.info.get("alphabet") != info.get("alphabet"):
+        raise UsageError(
+            f"{run.workdir} was trained on text of other characters than "
+            f"config.{entry} names now"
+        )
     of_set = used, info, dataset.arrays, entry
     return Real.of(run.config, run.built.scaling, *of_set)
 
