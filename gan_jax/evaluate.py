@@ -175,7 +175,7 @@ def _network(run, name, weights, checksum):
     shape = tuple(run.info["shape"])
     if len(shape) != 3:
         if name or weights or checksum:
-            raise UsageError("--features are for images; these are vectors")
+            raise UsageError("--features are for images, which this run does not make")
         return None
     name = name or choice.features_for(shape)
     if name in features.ACCEPTS:  # before weights are read

@@ -66,7 +66,7 @@ def invert(
     at_least(1, starts=starts, steps=steps, images=len(images))
     images = np.asarray(images)
     if images.ndim != 4:
-        raise UsageError("latents are searched for of images, not of vectors")
+        raise UsageError("latents are searched for of images alone")
     hole = np.zeros(images.shape[1:3]) if hole is None else hole
     hole = np.asarray(hole, bool)
     if hole.shape != images.shape[1:3] or hole.all():

@@ -1,5 +1,6 @@
-"""What a run shows: grids of images, scatter plots, animations and its curves."""
+"""What a run shows: grids of images and of curves, text, scatter plots, animations."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,52 @@ def scatter(points: np.ndarray, behind=None, label: str = "data") -> np.ndarray:
             axes[0].set_ylim(low[1] - margin[1], high[1] + margin[1])
     axes[0].legend(loc="upper right")
     return render(figure)
+
+
+def curves(signals, rows: int, columns: int, limits=None) -> np.ndarray:
+    """Signals [n, length, channels], row by row, as curves: a picture [H, W, 3].
+
+    limits: the values at the bottom and at the top of each cell; those of the signals
+            themselves if not given
+    """
+    low, high = limits or (signals.min(), signals.max())
+    figure, (panel,) = _figure(1, width=1.5 * columns, height=rows)
+    across = np.linspace(0.05, 0.95, signals.shape[1])
+    up = 0.05 + 0.9 * np.clip((signals - low) / max(high - low, 1e-30), 0, 1)
+    for i, values in enumerate(up[: rows * columns]):
+        row, column = divmod(i, columns)
+        for channel, line in enumerate(values.T):
+            at = column + across, rows - 1 - row + line
+            panel.plot(*at, color=f"C{channel}", linewidth=1)
+    panel.set(xlim=(0, columns), ylim=(0, rows), xticks=range(1, columns))
+    panel.set(yticks=range(1, rows), xticklabels=[], yticklabels=[])
+    panel.grid(color="0.9")
+    panel.tick_params(length=0)
+    return render(figure)
+
+
+def page(lines, columns: int) -> np.ndarray:
+    """Lines of text in letters of one width, as a picture [H, W, 3].
+
+    columns: as many letters as a line is wide; longer lines are cut
+    """
+    from matplotlib.figure import Figure
+
+    size = 9  # points; a letter is 0.602 of it wide, in inches of 72
+    inches = (columns + 2) * 0.602 * size / 72, (len(lines) + 1) * 1.4 * size / 72
+    figure = Figure(figsize=inches, dpi=100)
+    for i, line in enumerate(lines):
+        height = 1 - (i + 1) / (len(lines) + 1)
+        figure.text(
+            *(1 / (columns + 2), height, line[:columns]),
+            family="monospace",
+            fontsize=size,
+            verticalalignment="center",
+            parse_math=False,
+        )
+    with warnings.catch_warnings():  # letters that no font here has
+        warnings.filterwarnings("ignore", message="Glyph")
+        return render(figure)
 
 
 def write_image(path: Path, picture: np.ndarray) -> None:

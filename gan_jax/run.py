@@ -12,6 +12,7 @@ import numpy as np
 from gan_jax.batch_norm import recalibrated
 from gan_jax.build import Built, build, initial_state
 from gan_jax.config.files import from_json
+from gan_jax.data.text import decode, require_codes
 from gan_jax.errors import UsageError, nearest
 from gan_jax.games import Game
 from gan_jax.loop import checkpoint
@@ -93,7 +94,7 @@ class Run:
         return latents_for(self.built, jax.random.key(seed), n, label)
 
     def generate(self, z) -> np.ndarray:
-        """What G makes of latents [n, dim]: uint8 images [n, h, w, c], or vectors.
+        """What G makes of latents [n, dim]: uint8 images [n, h, w, c], or what else.
 
         z: an array, or a dict of arrays as `latents` gives it. Labels y may be weights
            [n, classes] as well, whose rows sum to 1: something between classes
@@ -115,11 +116,22 @@ class Run:
         return self.built.scaling.invert(made, self.info["fitted"])
 
     def sample(self, n: int, seed: int = 0, label: str | None = None) -> np.ndarray:
-        """n samples: uint8 images [n, h, w, c], or vectors [n, d] as stored.
+        """n samples as the data are stored: uint8 images [n, h, w, c], vectors [n, d],
+        signals [n, length, channels], or codes of text uint8 [n, length] (see `text`).
 
         label: as in `latents`
         """
         return self.generate(self.latents(n, seed, label))
+
+    def text(self, samples) -> list[str]:
+        """Samples of text, codes uint8 [n, length], as texts of `length` characters.
+
+        Raises UsageError for a run that makes no text, and for what is no such code.
+        """
+        if "alphabet" not in self.info:
+            raise UsageError(f"{self.workdir} makes no text")
+        require_codes(samples, *self.info["shape"])
+        return decode(samples, self.info["alphabet"])
 
     def labels(self, n: int, seed: int = 0, label: str | None = None):
         """What `sample`, given the same, asks for: int32 [n]; None without labels."""
@@ -266,12 +278,14 @@ class Run:
         return read_metrics(self.workdir)
 
     def scaled(self, images):
-        """Images or vectors as stored, as the networks see them.
+        """Images, or what else is stored, as the networks see them.
 
         Raises UsageError for what is not like the run's data.
         """
         images, shape = np.asarray(images), tuple(self.info["shape"])
-        if images.shape[1:] != shape:
+        if self.built.scaling.symbolic:
+            require_codes(images, *shape)
+        elif images.shape[1:] != shape:
             expected = ", ".join(map(str, shape))
             raise UsageError(
                 f"images of shape {images.shape}; expected (n, {expected})"

@@ -1,8 +1,9 @@
 """Draws from a trained run: python -m gan_jax.sample --workdir=RUN --out=grid.png
 
 A picture (.png, .jpg, ...) shows the samples as a grid, arrays (.npz) hold them as x,
-uint8 [n, h, w, c], with their latents z; --interpolate writes a walk through the latent
-space as an animation (.gif or .webp). Where a run has labels, --label says of which
+uint8 [n, h, w, c], with their latents z; text is written as such, a sample a line, to a
+.txt; --interpolate writes a walk through the latent space as an animation (.gif or
+.webp). Where a run has labels, --label says of which
 class samples are to be, or all: a row of each.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 from absl import flags
 
 from gan_jax import cli, latents, pictures, sampling
+from gan_jax.data.text import on_one_line
 from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.log import say
 from gan_jax.run import Run, load, parse_step
@@ -54,16 +56,27 @@ def main(arguments: list[str]) -> None:
     try:
         if values.interpolate:
             _write_walk(run, out, values.num, values.seed, values.label)
-        elif out.suffix == ".npz":
-            z, _ = _latents(run, values.num, values.seed, values.label)
-            z = jax.tree.map(np.asarray, z)
-            np.savez(out, x=run.generate(z), **(z if isinstance(z, dict) else {"z": z}))
         else:
             z, rows = _latents(run, values.num, values.seed, values.label)
-            pictures.write_image(out, _picture(run.generate(z), rows=rows))
+            _write(run, out, jax.tree.map(np.asarray, z), rows)
     except OSError as error:
         raise UsageError(f"--out={out} cannot be written: {error}") from None
     say(f"wrote {out}: {values.num} samples of {values.workdir}, step {run.state.step}")
+
+
+def _write(run: Run, out, z, rows):
+    """What G makes of latents, in the form of the file."""
+    samples = run.generate(z)
+    if out.suffix == ".npz":
+        arrays = z if isinstance(z, dict) else {"z": z}
+        if "alphabet" in run.info:
+            arrays = {**arrays, "text": run.text(samples)}
+        np.savez(out, x=samples, **arrays)
+    elif out.suffix == ".txt":
+        lines = on_one_line(run.text(samples))
+        out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    else:
+        pictures.write_image(out, _picture(run, samples, rows=rows))
 
 
 def _latents(run, num, seed, label):
@@ -85,18 +98,24 @@ def _latents(run, num, seed, label):
 
 def _check(out, interpolate):
     """Refuses, before the run is read, a file that cannot be written as asked."""
-    accepted = _ANIMATIONS if interpolate else (".npz", *pictures.SUFFIXES)
+    accepted = _ANIMATIONS if interpolate else (".npz", ".txt", *pictures.SUFFIXES)
     if out.suffix not in accepted:
         raise UsageError(f"--out={out}: {nearest(out.suffix, accepted)}")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"--out={out}: there is no folder {out.absolute().parent}")
 
 
-def _picture(samples, path=None, rows=None):
+def _picture(run, samples, path=None, rows=None):
+    if "alphabet" in run.info:
+        return pictures.page(on_one_line(run.text(samples)), samples.shape[1])
     if samples.ndim == 2:
         return pictures.scatter(samples, path, "path")
     columns = len(samples) // rows if rows else math.ceil(math.sqrt(len(samples)))
-    return pictures.grid(samples, math.ceil(len(samples) / columns), columns)
+    rows = math.ceil(len(samples) / columns)
+    if samples.ndim == 4:
+        return pictures.grid(samples, rows, columns)
+    limits = None if path is None else (path.min(), path.max())
+    return pictures.curves(samples, rows, columns, limits)
 
 
 def _write_walk(run: Run, out, num, seed, label):
@@ -119,7 +138,7 @@ def _write_walk(run: Run, out, num, seed, label):
         for i in range(len(jax.tree.leaves(z)[0]))
     ]
     seen = np.concatenate(frames)
-    shown = [_picture(x, seen, rows) for x in frames]
+    shown = [_picture(run, x, seen, rows) for x in frames]
     pictures.write_animation(out, shown, rest=False)
 
 

@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
     _check(out, values)
     run = load(Path(values.workdir).expanduser(), parse_step(values.step))
     if len(run.info["shape"]) != 3:
-        raise UsageError(f"{values.workdir} makes vectors; images are searched for")
+        raise UsageError(f"{values.workdir} makes no images to be searched for")
     sought = {"target": _targets, "held_out": _held_out, "label": _class}[asked[0]]
     found = sought(run, values)
     rows = found.rows

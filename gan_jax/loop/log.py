@@ -108,13 +108,16 @@ def write_curves(workdir: Path, loss, perfect: dict[str, float]) -> None:
 
 
 class Album:
-    """samples/*.png, one picture a step, and samples.gif of them all on leaving."""
+    """samples/*.png, one picture a step, and samples.gif of them all on leaving.
+
+    Beside pictures of text lies the text, samples/*.txt.
+    """
 
     def __init__(self, workdir: Path, step: int):
         self._folder = workdir / "samples"
         self._animation = workdir / "samples.gif"
         self._folder.mkdir(exist_ok=True)
-        for file in self._files():
+        for file in [*self._files(), *self._files("txt")]:
             if int(file.stem) > step:  # painted after the checkpoint that goes on
                 file.unlink()
 
@@ -125,12 +128,14 @@ class Album:
         if files := self._files():
             pictures.write_animation(self._animation, files)
 
-    def add(self, step: int, picture: np.ndarray) -> None:
-        """The picture of a step."""
+    def add(self, step: int, picture: np.ndarray, text: str | None = None) -> None:
+        """The picture of a step, and what is written on it."""
         pictures.write_image(self._folder / f"{step:08d}.png", picture)
+        if text is not None:
+            (self._folder / f"{step:08d}.txt").write_text(text, encoding="utf-8")
 
-    def _files(self):
-        files = self._folder.glob("*.png")
+    def _files(self, suffix="png"):
+        files = self._folder.glob(f"*.{suffix}")
         return sorted(file for file in files if file.stem.isdigit())
 
 

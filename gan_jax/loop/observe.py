@@ -114,7 +114,8 @@ class Observer:
                 self._log.write(step, row)
             if samples is not None:
                 picture = self._painter.paint(samples)
-                self._album.add(step, picture)
+                write = self._painter.write
+                self._album.add(step, picture, write and write(samples))
                 if step:
                     self._log.add_picture(step, picture)
             for name, shown in others.items():

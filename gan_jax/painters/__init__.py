@@ -1,7 +1,7 @@
 """How a run's samples are pictured, all through with the same latents.
 
-A file for each kind of example: images, numbers on a line, points on the plane, other
-vectors.
+A file for each kind of example: images, signals, text, numbers on a line, points on the
+plane, other vectors.
 """
 
 from collections.abc import Callable
@@ -15,19 +15,24 @@ from gan_jax.sampling import latents_for
 class Painter(NamedTuple):
     """sample: state -> what is to be seen, on the device, of latents that stay the same
     paint:  what `sample` gave -> picture uint8 [H, W, 3]
+    write:  likewise -> the samples as lines of text, where they are that; else None
     """
 
     sample: Callable
     paint: Callable
+    write: Callable | None = None
 
 
 def make_painter(config, built, dataset, key) -> Painter:
     """The painter for the examples of `dataset`; `key` draws the latents."""
-    from gan_jax.painters import images, line, plane, vectors
+    from gan_jax.painters import images, line, plane, signals, text, vectors
 
     shape = tuple(dataset.info["shape"])
-    if len(shape) == 3:
-        return images.make_painter(config, built, dataset, key)
+    if "alphabet" in dataset.info:
+        return text.make_painter(config, built, dataset, key)
+    if len(shape) > 1:
+        kind = {2: signals, 3: images}[len(shape)]
+        return kind.make_painter(config, built, dataset, key)
     # a line or a plane shows D's output, which must not depend on anything but x
     latents = jax.eval_shape(lambda: latents_for(built, key, 1))
     plain = isinstance(latents, jax.ShapeDtypeStruct) and not built.game.given
