@@ -31,6 +31,15 @@ SHRUNK = {
     "default": (None, ()),
     "digits": (None, ()),
     "toy2d": (None, ()),
+    "sines": (None, (*DCGAN, "--config.d_steps=1")),
+    "text_wgan_gp": (
+        None,
+        (
+            *(*DCGAN, "--config.d_steps=1", "--config.data.split=train[:64]"),
+            *("--config.generator.blocks=1", "--config.discriminator.blocks=1"),
+            "--config.data.validation_split=train[64:80]",
+        ),
+    ),
     "gaussian_1d": (None, ()),
     "ring": (None, DENSE),
     "grid": (None, DENSE),
@@ -172,6 +181,7 @@ def test_an_experiment_takes_two_steps(gan, tmp_path, name):
     shapes = dict.fromkeys((*planes, *rings), (2,))
     shapes["gaussian_1d"] = (1,)
     shapes["own_images"] = (16, 16, 3)
+    shapes["sines"], shapes["text_wgan_gp"] = (64, 1), (32,)
     expected = shapes.get(name, shape or (8, 8, 1))
     if run.game.translate:
         shape = (4, *run.info["shape"][:2], run.input_channels)
@@ -330,9 +340,26 @@ STACKED_UNROLLED = STACKED_MNIST | {
 }
 
 
+# WGAN-GP's `gan_language.py`, but for its width, rate and updates of the critic
+WGAN_GP_TEXT = {
+    "turns": "alternating",
+    "batch_size": 64,
+    "loss.name": "wasserstein",
+    "penalty.name": "wgan_gp",
+    "penalty.weight": 10.0,
+    "prior.name": "normal",
+    "prior.dim": 128,
+    "data.length": 32,
+    "both_optimizer.name": "adam",
+    "both_optimizer.b1": 0.5,
+    "both_optimizer.b2": 0.9,
+}
+
+
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
+        ("text_wgan_gp", WGAN_GP_TEXT),
         ("mnist_mlp_2014", MNIST_2014),
         ("cifar_mlp_2014", CIFAR_MLP_2014),
         ("cifar_conv_2014", CIFAR_CONV_2014),
