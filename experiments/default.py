@@ -17,6 +17,8 @@ def get_config():
             steps=2_000,  # one step: d_steps updates of D, then g_steps of G
             batch_size=128,
             pack=1,  # examples that D judges at once, as one (PacGAN)
+            # parts of a minibatch, computed one after the other, in the memory of one
+            accumulate=1,
             d_steps=1,
             g_steps=1,
             # (100, 25, 500): 100 updates of D in each of the first 25 steps and every

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gan_jax.accumulation import accumulated
 from gan_jax.config.hparams import default_numbers, hparams, structure_of
 from gan_jax.config.resolve import FACTS, PARTS, arguments, bind, keywords, resolve
 from gan_jax.config.types import is_required
@@ -53,6 +54,9 @@ def build(config, info, mean) -> Built:
     _refuse_missing(config, game, info)
     if dynamics := bind("dynamics", config.dynamics)():
         game = _in_all_phases(lambda game: dynamics(game, d_tx), game)
+    if config.accumulate > 1:
+        parts = config.accumulate, config.pack
+        game = _in_all_phases(lambda game: accumulated(game, *parts), game)
     schedule = bind("schedule", config.schedule)()
     schedule(hparams(config), 0)  # refuses numbers that lack what it changes
 

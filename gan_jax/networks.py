@@ -141,10 +141,15 @@ def same_update(before, after):
     A power iteration (spectral norm) is made once an update: it starts in every pass
     where it did in the first. All else goes on.
 
-    before, after: of one network, as the first pass found and left them
+    before, after: of a network, or of several by their names, as the first pass found
+                   and left them
     """
-    kept = {name: before[name] for name in ("spectral",) if name in before}
-    return after | kept if kept else after
+    if not isinstance(after, dict):
+        return after
+    return {
+        name: before[name] if name == "spectral" else same_update(before[name], moved)
+        for name, moved in after.items()
+    }
 
 
 def _cast(tree, dtype):

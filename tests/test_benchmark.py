@@ -12,12 +12,13 @@ from PIL import Image
 from gan_jax import build
 from gan_jax.benchmark import peer, scaling, tables, timing
 from gan_jax.benchmark import population as members_of
-from gan_jax.benchmark.ours import Ours, operations
+from gan_jax.benchmark.ours import Ours
 from gan_jax.config.files import load_experiment, override
 from gan_jax.data import loading
 from gan_jax.data.feed import make_feed
 from gan_jax.errors import UsageError
 from gan_jax.loop import parallel, population, teams
+from gan_jax.loop.costs import operations
 from gan_jax.loop.dispatch import make_dispatch
 
 FAST = "--repeats=1", "--nostartup"

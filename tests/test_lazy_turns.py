@@ -16,7 +16,7 @@ from gan_jax.data.feed import make_feed
 from gan_jax.data.source import Source
 from gan_jax.games import Lazy
 from gan_jax.lazy_turns import make_lazy_turns, with_lazy_turns
-from gan_jax.loop import parallel, teams, train
+from gan_jax.loop import costs, parallel, teams, train
 from gan_jax.loop.dispatch import make_dispatch
 from gan_jax.train_step import make_train_step
 
@@ -177,6 +177,16 @@ def test_in_a_dispatch_of_many_steps(lazy):
     found, _ = dispatched(experiment(steps_per_dispatch=4), WITH_LAZY, cuts=(3, STEPS))
     assert list(found) == [3, STEPS]
     assert_close(found[STEPS], lazy)
+
+
+@pytest.mark.parametrize("long", ["()", "5,1,0"])
+def test_they_are_among_the_programs_of_a_step(long):
+    """Called so often in a step, whose operations they add to."""
+    config = experiment(d_steps_long=long)
+    plain = costs.programs(config, BUILT, DATASET, MESH)
+    lazy = costs.programs(config, WITH_LAZY, DATASET, MESH)
+    assert [times for *_, times in lazy[len(plain) :]] == [1 / 2, 1 / 3]
+    assert costs.operations(lazy) > costs.operations(plain) > 0
 
 
 def test_turn_by_turn(one_by_one):

@@ -9,7 +9,7 @@ import jax
 from gan_jax.benchmark.machine import matmul_rate
 from gan_jax.build import build, initial_state
 from gan_jax.data.feed import make_feed
-from gan_jax.loop import parallel
+from gan_jax.loop import costs, parallel
 from gan_jax.loop.dispatch import make_dispatch
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
@@ -53,6 +53,7 @@ class Ours(Training):
     def __init__(self, config, dataset):
         built = build(config, dataset.info, dataset.mean)
         mesh = parallel.data_mesh(config)
+        self._config, self._dataset, self._mesh = config, dataset, mesh
         state = initial_state(config, built)
         self.parameters = {
             name: sum(leaf.size for leaf in jax.tree.leaves(player.params))
@@ -69,35 +70,21 @@ class Ours(Training):
     def costs(self) -> dict:
         """Operations, memory and compilations."""
         recompilations = len(self.compilations)
-        temporary = 0
-        for program, arguments, _ in self.programs():
-            memory = program.lower(*arguments).compile().memory_analysis()
-            temporary = max(temporary, getattr(memory, "temp_size_in_bytes", 0))
         device = jax.devices()[0].memory_stats() or {}
-        state = sum(leaf.nbytes for leaf in jax.tree.leaves(self._state.d))
-        state += sum(leaf.nbytes for leaf in jax.tree.leaves(self._state.g))
         # ru_maxrss is in kilobytes, on macOS in bytes
         unit = 1 if sys.platform == "darwin" else 1024
         return {
             "parameters": self.parameters,
             "recompilations": recompilations,
-            "flops": operations(self.programs()),
+            "flops": costs.operations_of_step(self._config, self._dataset),
             "matmul_flops_per_s": matmul_rate(),
             "memory": {
-                "players": state,
-                "temporary": temporary,
+                "players": costs.size((self._state.d, self._state.g)),
+                "temporary": costs.temporary(self.programs(), self._mesh),
                 "device_peak": device.get("peak_bytes_in_use"),
                 "host_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
             },
         }
-
-
-def operations(programs: list) -> float:
-    """Floating-point operations of what one step runs, as of `Dispatch.programs`."""
-    return sum(
-        times * (program.lower(*arguments).cost_analysis() or {}).get("flops", 0.0)
-        for program, arguments, times in programs
-    )
 
 
 def _count_compilations():

@@ -4,16 +4,12 @@ Each of n GPUs trains on a minibatch of the experiment's own size (weak scaling)
 the efficiency is the time of a step on one of them over that on n.
 """
 
-import functools
 import math
 
 import jax
 
-from gan_jax.benchmark.ours import operations
-from gan_jax.build import build, initial_state
-from gan_jax.data.feed import make_feed
-from gan_jax.loop import parallel
-from gan_jax.loop.dispatch import make_dispatch
+from gan_jax.build import build
+from gan_jax.loop import costs, parallel
 
 # GPUs: (hosts, GPUs of each)
 CLUSTERS = (1, 8), (256, 8)
@@ -39,14 +35,11 @@ def estimate(config, dataset) -> dict:
                of the latency of one, and the efficiency
     """
     built = build(config, dataset.info, dataset.mean)
-    state = jax.eval_shape(functools.partial(initial_state, config, built))
-    mesh = parallel.one_device(jax.devices()[0])
-    dispatch = make_dispatch(config, built, dataset, mesh)
-    feed = make_feed(config, dataset, mesh)
-    flops = operations(dispatch.programs(state, feed))
-    feed.close()
-    moved = exchanged(state, config.d_steps, config.g_steps)
-    exchanges = all_reduces(state, config.d_steps, config.g_steps)
+    state = costs.shapes(config, built, parallel.one_device(jax.devices()[0]))
+    flops = costs.operations_of_step(config, dataset)
+    # each part of a minibatch has gradients and statistics of its own
+    turns = config.accumulate * config.d_steps, config.accumulate * config.g_steps
+    moved, exchanges = exchanged(state, *turns), all_reduces(state, *turns)
     peak = PEAK.get(config.dtype) or PEAK[config.matmul_precision]
     compute = flops / (peak * UTILISATION)
     clusters = []

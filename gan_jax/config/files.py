@@ -40,6 +40,7 @@ FREE_FIELDS = (
 
 # fields that younger versions brought, with what older ones did
 _LATER = {
+    "accumulate": 1,
     "augmentation": {"name": "none"},
     "best": "none",
     "d_decay": {"name": "none"},

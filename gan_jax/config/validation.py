@@ -38,6 +38,7 @@ FIELDS = {
         "steps": Count,
         "batch_size": Count,
         "pack": Count,
+        "accumulate": Count,
         "d_steps": Count,
         "d_steps_long": _LongTurns,
         "g_steps": Count,
@@ -105,6 +106,18 @@ def _refuse_contradictions(config):
         raise UsageError(
             f"config.batch_size={config.batch_size} is no multiple of "
             f"config.pack={config.pack}, the examples that D judges at once"
+        )
+    if config.batch_size % (config.accumulate * config.pack):
+        packs = f" of packs of {config.pack}" if config.pack > 1 else ""
+        raise UsageError(
+            f"config.batch_size={config.batch_size} cannot be divided into "
+            f"config.accumulate={config.accumulate} parts{packs}"
+        )
+    if config.accumulate > 1 and config.dynamics.name != "none":
+        raise UsageError(
+            f"config.accumulate={config.accumulate} is for losses that are means over "
+            f"examples, but dynamics {config.dynamics.name} depend on the gradients of "
+            "the whole minibatch; leave it at 1"
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
 from gan_jax.data.order import Order
 from gan_jax.data.stream import Records, Stream
@@ -33,6 +34,25 @@ def make_feed(config, dataset, mesh) -> Feed:
     if isinstance(dataset.arrays, Records):
         return from_disk(config, dataset.arrays, mesh)
     arrays = parallel.everywhere(dataset.arrays, mesh)
+    return from_memory(config, dataset.sizes, arrays)
+
+
+def feed_of_shapes(config, dataset, mesh) -> Feed:
+    """The same with shapes for the examples, for programs that are not run."""
+    if isinstance(dataset.arrays, Records):
+        place = NamedSharding(mesh, PartitionSpec(None, "data"))
+        n = config.d_steps, config.batch_size
+        fields = dataset.arrays.fields.items()
+        arrays = {
+            name: jax.ShapeDtypeStruct((*n, *shape), dtype, sharding=place)
+            for name, (shape, dtype) in fields
+        }
+        return Feed(lambda start, count: (arrays, None), keys_of(config.seed)["views"])
+    place = NamedSharding(mesh, PartitionSpec())
+    arrays = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
+        dict(dataset.arrays),
+    )
     return from_memory(config, dataset.sizes, arrays)
 
 

@@ -46,9 +46,11 @@ def load_training_data(config) -> Dataset:
                 f"config.batch_size={config.batch_size} is larger than the data of "
                 f"config.{entry}: {size:,} examples"
             )
-    if dataset.validation and len(dataset.validation["x"]) < config.pack:
+    unit = config.pack * config.accumulate
+    if dataset.validation and len(dataset.validation["x"]) < unit:
+        of = "config.pack" if config.accumulate == 1 else "config.pack * accumulate"
         raise UsageError(
-            f"config.pack={config.pack} is larger than the held-out data: "
+            f"{of}={unit} is larger than the held-out data: "
             f"{len(dataset.validation['x']):,} examples"
         )
     return dataset

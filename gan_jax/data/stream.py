@@ -22,7 +22,7 @@ from gan_jax.errors import UsageError
 # Bytes that may be held at once: of examples read ahead, and of a column made an array.
 MOST_BYTES = 2**30
 _MOST_THREADS = 16
-_AHEAD = 2  # steps whose examples lie on the device before they are used
+AHEAD = 2  # steps whose examples lie on the device before they are used
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -211,7 +211,7 @@ def placed_ahead(steps: Iterator, place: Callable) -> Iterator:
     try:
         for examples in steps:
             waiting.append(place(examples))
-            if len(waiting) > _AHEAD:
+            if len(waiting) > AHEAD:
                 yield waiting.popleft()
         yield from waiting
     finally:

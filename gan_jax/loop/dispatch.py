@@ -39,7 +39,8 @@ class Dispatch(NamedTuple):
               are logged.
     most:     steps that one call may take
     programs: (state, feed) -> [(program, arguments, times)], what one step runs:
-              functions made by `jax.jit`, and how often each is called
+              functions made by `jax.jit`, and how often each is called, less than
+              once where it is not called in every step
     ends:     steps that no call may pass, but only come to
     """
 
@@ -179,7 +180,12 @@ def _single_steps(take, programs, lazy, mesh):
                     metrics = metrics | seen
         return state, metrics
 
-    return Dispatch(run, 1, programs)
+    def all_programs(state, feed):
+        arguments = state, *feed.fetch(0, 1), feed.key
+        now_and_then = [(turn, arguments, 1 / every) for every, turn in lazy]
+        return programs(state, feed) + now_and_then
+
+    return Dispatch(run, 1, all_programs)
 
 
 def _one_by_one(step, lift, log_every):

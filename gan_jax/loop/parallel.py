@@ -28,7 +28,8 @@ def data_mesh(config) -> Mesh:
     minibatch. A job of several hosts takes all of its devices. Raises UsageError.
     """
     devices = jax.devices()
-    units = config.batch_size // config.pack  # what D judges at once stays together
+    unit = _unit(config)
+    units = config.batch_size // unit
     divisors = [n for n in range(1, len(chosen(config)) + 1) if units % n == 0]
     n = config.devices or max(divisors)
     if jax.process_count() > 1:
@@ -39,7 +40,7 @@ def data_mesh(config) -> Mesh:
             )
         n = len(devices)
     if units % n:
-        below, step = config.batch_size // (n * config.pack), n * config.pack
+        below, step = config.batch_size // (n * unit), n * unit
         sizes = [size * step for size in (below, below + 1) if size]
         raise UsageError(
             f"config.batch_size={config.batch_size} cannot be divided among {n} "
@@ -54,7 +55,7 @@ def population_mesh(config, members: int) -> Mesh:
     As many devices as their numbers allow, and members rather than data, which cost an
     exchange.
     """
-    found, units = len(chosen(config)), config.batch_size // config.pack
+    found, units = len(chosen(config)), config.batch_size // _unit(config)
     shapes = [
         (across, inside)
         for across in range(1, found + 1)
@@ -62,6 +63,11 @@ def population_mesh(config, members: int) -> Mesh:
         if members % across == 0 and units % inside == 0
     ]
     return _mesh(max(shapes, key=lambda shape: (math.prod(shape), shape)), _AXES)
+
+
+def _unit(config):
+    """How many examples devices take at a time: packs stay whole, in each part."""
+    return config.pack * config.accumulate
 
 
 def chosen(config) -> list:

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import psutil
 
 from gan_jax.build import initial_state
-from gan_jax.data.feed import Feed, from_memory, make_feed
-from gan_jax.loop import parallel
+from gan_jax.data.feed import Feed, from_memory
+from gan_jax.loop import costs, parallel
 from gan_jax.loop.compiler import has_convolutions
 from gan_jax.loop.dispatch import Dispatch, make_dispatch
 from gan_jax.loop.observe import copied
@@ -130,24 +129,16 @@ def members_that_fit(config, built, dataset) -> int:
 
     Of each there are the state, a copy of it to be saved, and what a step needs.
     """
-    fresh = functools.partial(initial_state, config, built)
     mesh = parallel.one_device(jax.devices()[0])
-    dispatch = make_dispatch(config, built, dataset, mesh)
-    state = fresh()
-    feed = make_feed(config, dataset, mesh)
-    needed = 2 * sum(leaf.nbytes for leaf in jax.tree.leaves(state))
-    for program, arguments, _ in dispatch.programs(state, feed):
-        memory = program.lower(*arguments).compile().memory_analysis()
-        needed += getattr(memory, "temp_size_in_bytes", 0)
+    programs = costs.programs(config, built, dataset, mesh)
+    needed = 2 * costs.size(costs.shapes(config, built, mesh))
+    needed += costs.temporary(programs, mesh)
     return max(1, int(_SHARE_OF_MEMORY * _free_memory() / needed))
 
 
 def _free_memory():
     """Bytes that are free on all devices together."""
-    stats = [device.memory_stats() or {} for device in jax.devices()]
-    if all("bytes_limit" in each for each in stats):
-        return sum(each["bytes_limit"] - each["bytes_in_use"] for each in stats)
-    return psutil.virtual_memory().available  # CPU devices share that of the host
+    return sum(costs.free_memory(jax.devices()))
 
 
 def _convolves(config, built, dataset, state):

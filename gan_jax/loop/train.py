@@ -27,6 +27,7 @@ from gan_jax.loop.workdir import (
     refuse_other_data,
     write_record,
 )
+from gan_jax.networks import has_batch_norm
 from gan_jax.state import TrainState
 
 
@@ -124,6 +125,11 @@ def announce(config, dataset, state, devices: str) -> None:
         f"generator: {config.generator.name}, {parameters(state.g)}; "
         f"discriminator: {config.discriminator.name}, {parameters(state.d)}"
     )
+    if config.accumulate > 1:
+        stats = state.d.stats, state.g.stats
+        norm = "; batch norm is of one part" if any(map(has_batch_norm, stats)) else ""
+        n = config.batch_size // config.accumulate
+        say(f"minibatches: in {config.accumulate} parts, of {n} examples each{norm}")
     if len(jax.devices()) > 1:
         say(f"devices: {devices}")
 

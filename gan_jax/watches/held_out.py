@@ -20,7 +20,8 @@ def make_held_out(config, built, dataset, key) -> Watch | None:
     arrays = dataset.validation
     sets = dataset.sets(arrays)
     size = min(len(each["x"]) for each in sets)
-    n = min(config.batch_size, size) // config.pack * config.pack
+    unit = config.pack * config.accumulate
+    n = min(config.batch_size, size) // unit * unit
     arrays = jax.device_put(arrays)
 
     on_minibatch = _on_minibatch(built.game, built.schedule, dataset.view)
