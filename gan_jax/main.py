@@ -20,6 +20,7 @@ from gan_jax.config.files import fields, load_experiment, override, to_json
 from gan_jax.config.validation import validate
 from gan_jax.errors import UsageError
 from gan_jax.loop import multihost
+from gan_jax.loop.dry_run import dry_run
 from gan_jax.loop.log import say
 from gan_jax.loop.process import prepare_process
 
@@ -40,6 +41,14 @@ def main(arguments: list[str]) -> None:
     flags.DEFINE_bool(
         "print_config", False, "print the resolved config as JSON", flag_values=values
     )
+    flags.DEFINE_bool(
+        "dry_run",
+        False,
+        "print the parameters by layer, and the operations and the memory of a step, "
+        "and stop; nothing is trained or written, and the status is 2 where it would "
+        "not fit the memory of a device",
+        flag_values=values,
+    )
     _define_multihost_flags(values)
     rest, changes = cli.split_off_changes(arguments)
     cli.parse(values, rest)
@@ -52,6 +61,8 @@ def main(arguments: list[str]) -> None:
             print(f"  {field} = {value!r}")
         return
     validate(config)
+    if values.dry_run and values.multihost:
+        raise UsageError("--dry_run is of one host; leave out --multihost")
     if values.print_config:
         print(json.dumps(to_json(config), indent=2))
         return
@@ -66,7 +77,10 @@ def main(arguments: list[str]) -> None:
         )
         if advice := _unseen_accelerator(devices[0].platform):
             say(advice)
-        gan_jax.train(config, workdir, experiment=name)
+        if values.dry_run:
+            dry_run(config)
+        else:
+            gan_jax.train(config, workdir, experiment=name)
 
 
 def _define_multihost_flags(values):
