@@ -1,6 +1,7 @@
 """The residual block that WGAN-GP, SNGAN and those who followed them build from."""
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -14,6 +15,21 @@ from gan_jax.layers.weights import plain
 # Glorot's uniform law with the gain of ReLU, sqrt(2), and with gain 1
 _relu_gain = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")
 _glorot = nn.initializers.glorot_uniform()
+
+
+def through(remat: bool) -> Callable:
+    """(block, *inputs) -> block(*inputs), by which a network calls its blocks.
+
+    remat: of each block keep the inputs alone for the gradient, and compute it anew in
+           the backward pass (Chen et al. 2016, arXiv:1604.06174): memory for a third
+           more operations. Values, gradients and parameters are the same. For
+           accelerators: XLA on CPU finds that the two are alike, and keeps the first
+    """
+
+    def anew(block, *inputs):
+        return nn.remat(type(block).__call__)(block, *inputs)
+
+    return anew if remat else operator.call
 
 
 class Residual(nn.Module):

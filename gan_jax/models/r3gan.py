@@ -19,6 +19,7 @@ from gan_jax.config.ranges import Count, Counts
 from gan_jax.errors import UsageError
 from gan_jax.layers.grouped import GroupedConv
 from gan_jax.layers.resampling import downsample_smooth, upsample_smooth
+from gan_jax.layers.residual import through
 
 _EXPANSION = 2
 _SLOPE = 0.2
@@ -79,12 +80,14 @@ class Generator(nn.Module):
     """A learned basis weighted by z, then stages that double the size; linear output.
 
     group: channels a group of the 3 x 3 convolutions; 16 is a cardinality of 96
+    remat: see `layers.residual.through`
     """
 
     shape: tuple[int, ...]
     widths: Counts = (768, 768, 768, 768)
     blocks: Count = 2
     group: Count = 16
+    remat: bool = False
 
     @nn.compact
     def __call__(self, z, *, train=False):
@@ -99,19 +102,20 @@ class Generator(nn.Module):
                 h = h if width == h.shape[-1] else _linear(width)(h)
                 h = upsample_smooth(h)
             for _ in range(self.blocks):
-                h = Block(self.group, count)(h)
+                h = through(self.remat)(Block(self.group, count), h)
         return _linear(self.shape[-1])(h)
 
 
 class Discriminator(nn.Module):
     """The generator's mirror: stages that halve the size, a weighted sum over places.
 
-    group: as in the generator
+    group, remat: as in the generator
     """
 
     widths: Counts = (768, 768, 768, 768)
     blocks: Count = 2
     group: Count = 16
+    remat: bool = False
 
     @nn.compact
     def __call__(self, x, *, train=False):
@@ -123,7 +127,7 @@ class Discriminator(nn.Module):
                 x = downsample_smooth(x)
                 x = x if width == x.shape[-1] else _linear(width)(x)
             for _ in range(self.blocks):
-                x = Block(self.group, count)(x)
+                x = through(self.remat)(Block(self.group, count), x)
         scale = 1 / math.sqrt(math.prod(places))
         init = nn.initializers.normal(scale)
         basis = self.param("basis", init, (*places, self.widths[0]))

@@ -16,7 +16,7 @@ from flax import linen as nn
 from gan_jax import layers
 from gan_jax.config.ranges import Count
 from gan_jax.errors import UsageError
-from gan_jax.layers.residual import Residual
+from gan_jax.layers.residual import Residual, through
 
 _glorot = nn.initializers.glorot_uniform()
 
@@ -54,11 +54,14 @@ class Generator(nn.Module):
 
     Batch norm and ReLU before every convolution; `width` is the channel count before
     the last one. With labels y, batch norm in the blocks is conditional.
+
+    remat: see `layers.residual.through`
     """
 
     shape: tuple[int, ...]
     width: Count = 256
     classes: int = 0
+    remat: bool = False
 
     @nn.compact
     def __call__(self, z, y=None, *, train=False):
@@ -74,7 +77,8 @@ class Generator(nn.Module):
         h = layers.Dense(plan.places**2 * first, kernel_init=_glorot)(z)
         h = h.reshape(len(z), plan.places, plan.places, first)
         for features in blocks:
-            h = Residual(features, "up", norm=norm if y is None else norm_of_class)(h)
+            block = Residual(features, "up", norm=norm if y is None else norm_of_class)
+            h = through(self.remat)(block, h)
         h = nn.relu(norm(h))
         return nn.tanh(layers.Conv(self.shape[-1], 3, kernel_init=_glorot)(h))
 
@@ -84,11 +88,14 @@ class Discriminator(nn.Module):
 
     `width` is the channel count of the first block; `weight` is that of every layer,
     the vectors of the classes among them. With labels y, the score is a projection.
+
+    remat: see `layers.residual.through`
     """
 
     width: Count = 128
     weight: layers.WeightName = "spectral"
     classes: int = 0
+    remat: bool = False
 
     @nn.compact
     def __call__(self, x, y=None, *, train=False):
@@ -97,7 +104,8 @@ class Discriminator(nn.Module):
         for i, times in enumerate(plan.discriminator):
             resample = "down" if i < plan.down else None
             features = times * self.width
-            x = Residual(features, resample, first=i == 0, weight=weight)(x)
+            block = Residual(features, resample, first=i == 0, weight=weight)
+            x = through(self.remat)(block, x)
         x = nn.relu(x).sum(axis=(1, 2))
         # the authors' score has a bias at 64 pixels, and none at 32
         bias = plan is not _PLANS[32]

@@ -9,7 +9,7 @@ from flax import linen as nn
 from gan_jax import layers
 from gan_jax.config.ranges import Count
 from gan_jax.errors import UsageError
-from gan_jax.layers.residual import Residual
+from gan_jax.layers.residual import Residual, through
 
 _BLOCKS = 3  # of the generator, each of which doubles the size
 
@@ -20,10 +20,13 @@ class Generator(nn.Module):
     """A projection to an eighth of the size, three blocks that double it, tanh.
 
     Batch norm and ReLU before every convolution; all have `width` channels.
+
+    remat: see `layers.residual.through`
     """
 
     shape: tuple[int, ...]
     width: Count = 128
+    remat: bool = False
 
     @nn.compact
     def __call__(self, z, *, train=False):
@@ -42,7 +45,7 @@ class Generator(nn.Module):
         h = layers.Dense(units, kernel_init=_glorot)(z)
         h = h.reshape(len(z), *places, self.width)
         for _ in range(_BLOCKS):
-            h = Residual(self.width, "up", norm=norm)(h)
+            h = through(self.remat)(Residual(self.width, "up", norm=norm), h)
         return nn.tanh(layers.Conv(channels, 3, kernel_init=_glorot)(nn.relu(norm(h))))
 
 
@@ -50,9 +53,12 @@ class Discriminator(nn.Module):
     """Two blocks that halve the size, two that keep it, ReLU, mean over pixels; score.
 
     No normalisation; all have `width` channels.
+
+    remat: see `layers.residual.through`
     """
 
     width: Count = 128
+    remat: bool = False
 
     @nn.compact
     def __call__(self, x, *, train=False):
@@ -61,9 +67,7 @@ class Discriminator(nn.Module):
                 "wgan_gp_resnet judges images with height and width divisible by 4, "
                 f"not examples of shape {x.shape[1:]}"
             )
-        x = Residual(self.width, "down", first=True)(x)
-        x = Residual(self.width, "down")(x)
-        x = Residual(self.width)(x)
-        x = Residual(self.width)(x)
+        for i, resample in enumerate(("down", "down", None, None)):
+            x = through(self.remat)(Residual(self.width, resample, first=i == 0), x)
         x = nn.relu(x).mean(axis=(1, 2))
         return layers.Dense(1, kernel_init=_glorot)(x)[:, 0]
