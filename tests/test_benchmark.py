@@ -318,6 +318,7 @@ SHAPES = {"toy2d": (2,), "mnist_lsgan": (28, 28, 1), "cifar_dcgan": (32, 32, 3)}
 CONVOLUTIONAL = "generator.width=4", "discriminator.width=4"
 EXCHANGES = {
     "MLPs, turns of D": ("toy2d", ("d_steps=3",)),
+    "parts": ("toy2d", ("accumulate=2",)),
     "batch norm in G": ("mnist_lsgan", CONVOLUTIONAL),
     "and in D, turns of both": ("cifar_dcgan", (*CONVOLUTIONAL, "g_steps=2")),
 }
@@ -349,9 +350,10 @@ def test_exchanged_bytes_are_those_of_the_compiled_step(case, tmp_path):
         for shapes in sums
         for dims in re.findall(r"f32\[([\d,]*)\]", shapes)
     ]
-    expected = scaling.exchanged(state, config.d_steps, config.g_steps)
+    turns = config.d_steps, config.g_steps, config.accumulate
+    expected = scaling.exchanged(state, *turns)
     assert sum(sizes) == sum(expected.values())
-    most = scaling.all_reduces(state, config.d_steps, config.g_steps)
+    most = scaling.all_reduces(state, *turns)
     assert 0.8 * most <= len(sums) <= most
 
 

@@ -8,7 +8,7 @@ import pytest
 from gan_jax.models import r3gan, sngan_resnet, wgan_gp_resnet
 from gan_jax.networks import network
 
-SHAPE = (32, 32, 3)
+SHAPE, SMALL = (32, 32, 3), (8, 8, 3)
 STAGES = {"widths": (8, 8), "blocks": 2, "group": 4}
 # of each network: its class, its fields, and its inputs
 NETWORKS = {
@@ -16,11 +16,11 @@ NETWORKS = {
     "sngan_resnet D": (sngan_resnet.Discriminator, {"width": 4}, (2, *SHAPE)),
     "wgan_gp_resnet G": (
         wgan_gp_resnet.Generator,
-        *({"shape": SHAPE, "width": 4}, (2, 8)),
+        *({"shape": SMALL, "width": 4}, (2, 8)),
     ),
-    "wgan_gp_resnet D": (wgan_gp_resnet.Discriminator, {"width": 4}, (2, *SHAPE)),
-    "r3gan G": (r3gan.Generator, {"shape": SHAPE, **STAGES}, (2, 8)),
-    "r3gan D": (r3gan.Discriminator, STAGES, (2, *SHAPE)),
+    "wgan_gp_resnet D": (wgan_gp_resnet.Discriminator, {"width": 4}, (2, *SMALL)),
+    "r3gan G": (r3gan.Generator, {"shape": SMALL, **STAGES}, (2, 8)),
+    "r3gan D": (r3gan.Discriminator, STAGES, (2, *SMALL)),
 }
 
 

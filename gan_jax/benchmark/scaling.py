@@ -37,8 +37,7 @@ def estimate(config, dataset) -> dict:
     built = build(config, dataset.info, dataset.mean)
     state = costs.shapes(config, built, parallel.one_device(jax.devices()[0]))
     flops = costs.operations_of_step(config, dataset)
-    # each part of a minibatch has gradients and statistics of its own
-    turns = config.accumulate * config.d_steps, config.accumulate * config.g_steps
+    turns = config.d_steps, config.g_steps, config.accumulate
     moved, exchanges = exchanged(state, *turns), all_reduces(state, *turns)
     peak = PEAK.get(config.dtype) or PEAK[config.matmul_precision]
     compute = flops / (peak * UTILISATION)
@@ -68,10 +67,11 @@ def estimate(config, dataset) -> dict:
     }
 
 
-def exchanged(state, d_steps: int, g_steps: int) -> dict[str, int]:
+def exchanged(state, d_steps: int, g_steps: int, parts: int = 1) -> dict[str, int]:
     """Bytes that are summed over the devices in a step, as XLA compiles it for CPUs.
 
     state: a TrainState, or its shapes
+    parts: of each minibatch, which have gradients and statistics of their own
 
     Gradients of D are summed once for the real examples and once for the generated; a
     backend that adds the two before would sum them once. A layer of batch norm sums its
@@ -86,13 +86,13 @@ def exchanged(state, d_steps: int, g_steps: int) -> dict[str, int]:
     d_turn = g_stats + 2 * learning * d_stats
     g_turn = learning * g_stats + fixed * d_stats
     return {
-        "gradients": d_steps * 2 * d + g_steps * g,
-        "statistics": int(d_steps * d_turn + g_steps * g_turn),
-        "scalars": 3 * 4,  # D's loss of the reals and of the fakes, and G's
+        "gradients": parts * (d_steps * 2 * d + g_steps * g),
+        "statistics": parts * int(d_steps * d_turn + g_steps * g_turn),
+        "scalars": parts * 3 * 4,  # D's loss of the reals and of the fakes, and G's
     }
 
 
-def all_reduces(state, d_steps: int, g_steps: int) -> int:
+def all_reduces(state, d_steps: int, g_steps: int, parts: int = 1) -> int:
     """In how many exchanges of a step these bytes travel, at the most.
 
     The gradients of an update go together. Each layer of batch norm exchanges its two
@@ -103,7 +103,7 @@ def all_reduces(state, d_steps: int, g_steps: int) -> int:
     )
     d_turn = 1 + g_layers + 4 * d_layers
     g_turn = 1 + 2 * g_layers + 2 * d_layers
-    return d_steps * d_turn + g_steps * g_turn
+    return parts * (d_steps * d_turn + g_steps * g_turn)
 
 
 def transfer(size: float, hosts: int, gpus: int) -> float:
