@@ -17,12 +17,13 @@ from gan_jax.errors import UsageError
 
 class Network(NamedTuple):
     """init:  (key, *inputs) -> (params, stats)
-    apply: (params, stats, *inputs, key=None, train=False) -> (output, stats)
+    apply: (params, stats, *inputs, key=None, train=False, **how) -> (output, stats)
 
     `stats` holds every variable that is not optimised. With train=True batch norm uses
     the minibatch's own statistics, and the stats returned have moved; with train=False
     it uses the running ones, and the stats come back as they were. `key` is needed only
-    by networks that draw numbers in training (dropout).
+    by networks that draw numbers in training (dropout). `how` goes to the network, but
+    for `method`, which names another method of it than __call__.
     """
 
     init: Callable
@@ -45,14 +46,29 @@ def network(module: nn.Module, dtype="float32", precision="high") -> Network:
         stats = dict(module.init(key, *inputs, train=False))
         return stats.pop("params"), stats
 
-    def apply(params, stats, *inputs, key: jax.Array | None = None, train=False):
+    def apply(
+        params,
+        stats,
+        *inputs,
+        key: jax.Array | None = None,
+        train=False,
+        method: str | None = None,
+        **how,
+    ):
+        _require_method(module, method)
         params, inputs = _cast((params, inputs), dtype)
         variables = {"params": params, **stats}
         rngs = {} if key is None else {"dropout": key}
         moving = list(stats) if train else []
         with jax.default_matmul_precision(precision):
             output, moved = module.apply(
-                variables, *inputs, train=train, rngs=rngs, mutable=moving
+                variables,
+                *inputs,
+                train=train,
+                rngs=rngs,
+                mutable=moving,
+                method=method,
+                **how,
             )
         return _cast(output, jnp.float32), dict(moved) if train else stats
 
@@ -72,13 +88,25 @@ def _require(module, taken, given):
     """Raises UsageError for a network that this game gives too much, or too little."""
     names, needed = taken
     if not needed <= given <= len(names):
-        kind = type(module)
-        of = f"{kind.__name__.lower()} {kind.__module__.rpartition('.')[2]}"
         few = "" if needed == len(names) else f", or only the first {needed} of them"
         raise UsageError(
-            f"{of} takes {' and '.join(names)}{few}, but this game gives it {given} "
-            f"input{'s' * (given != 1)}"
+            f"{_name(module)} takes {' and '.join(names)}{few}, but this game gives it "
+            f"{given} input{'s' * (given != 1)}"
         )
+
+
+def _require_method(module, method):
+    """Raises UsageError for a network without a part that this game is played with."""
+    if method is not None and not hasattr(type(module), method):
+        raise UsageError(
+            f"{_name(module)} has no {method}, which this game is played with"
+        )
+
+
+def _name(module):
+    """What a module is in a config: the entry and its name."""
+    kind = type(module)
+    return f"{kind.__name__.lower()} {kind.__module__.rpartition('.')[2]}"
 
 
 def packed(D: Network, m: int) -> Network:

@@ -30,6 +30,7 @@ _FRACTION = Range(lambda x: 0 <= x < 1, "must be in [0, 1)")
 Positive = Annotated[float, _POSITIVE]
 NotNegative = Annotated[float, _NOT_NEGATIVE]
 Fraction = Annotated[float, _FRACTION]
+Probability = Annotated[float, between(0, 1)]
 Count = Annotated[int, _AT_LEAST_ONE]
 CountOrZero = Annotated[int, _NOT_NEGATIVE]
 Counts = Annotated[

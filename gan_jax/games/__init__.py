@@ -82,6 +82,8 @@ class Game(NamedTuple):
     translate: (g_params, g_stats, x, key) -> x, where G makes images of images; its
               latents are {"input": x}, none that could be drawn without data
     translate_back: the same the other way, where a player goes it
+    truncate: (g_params, g_stats, z, psi) -> latents that `generate` takes, nearer to
+              what is typical: at psi 1 as they were, at 0 all the same
     pictures: drawn beside the samples, or in their place
     """
 
@@ -102,6 +104,7 @@ class Game(NamedTuple):
     measure: Callable | None = None
     translate: Callable | None = None
     translate_back: Callable | None = None
+    truncate: Callable | None = None
     pictures: tuple[Picture, ...] = ()
 
 

@@ -57,6 +57,7 @@ def adversarial(
     *,
     inputs: Callable = alone,
     told: Callable = nothing,
+    make: Callable | None = None,
     d_also: Callable | None = None,
     g_also: Callable | None = None,
     **fields,
@@ -68,6 +69,8 @@ def adversarial(
     augmentation: what D sees real and generated examples through
     inputs:       z -> the inputs of G
     told:         batch -> the inputs of D beside examples, the same for real and made
+    make:         (numbers, g_params, g_stats, z, key) -> (x, g_stats), how G makes
+                  examples in training, if not as `generate` does
     d_also, g_also: (numbers, `Seen`) -> (scalar, metrics), added to a player's loss
     fields:       further ones of the `Game`
     """
@@ -82,13 +85,18 @@ def adversarial(
     def generate(params, stats, z, key=None, train=False):
         return G.apply(params, stats, *inputs(z), key=key, train=train)
 
-    def look(d_params, d_stats, g_params, g_stats, batch, key):
+    def by_generating(numbers, params, stats, z, key):
+        return generate(params, stats, z, key, train=True)
+
+    make = make or by_generating
+
+    def look(d_params, d_stats, g_params, g_stats, numbers, batch, key):
         # Both losses split the key alike. D sees real and fake in two passes, so that
         # its batch norm uses the statistics of one or the other, never of a mixture.
         keys = jax.random.split(key, 7)
         z_key, g_key, real_key, fake_key, penalty_key, *view_keys = keys
         z, more = latents(z_key, batch), told(batch)
-        fake, g_stats = generate(g_params, g_stats, z, g_key, train=True)
+        fake, g_stats = make(numbers, g_params, g_stats, z, g_key)
 
         def judge(stats, x, view_key, key):
             x = view.apply(d_stats, x, view_key)
@@ -101,13 +109,14 @@ def adversarial(
         moved = same_update(d_stats, moved)
         fake_said, moved = judge(moved, fake, view_keys[1], fake_key)
 
-        def penalized(numbers):
+        def penalized():
             return penalty(numbers)(critic, batch["x"], fake, penalty_key)
 
         return Seen(real_said, fake_said, fake, z, batch), moved, g_stats, penalized
 
     def d_loss(params, stats, g, numbers, batch, key):
-        seen, stats, _, penalized = look(params, stats, g.params, g.stats, batch, key)
+        players = params, stats, g.params, g.stats
+        seen, stats, _, penalized = look(*players, numbers, batch, key)
         d_real, d_fake = score_of(seen.real), score_of(seen.fake)
         stats, metrics = view.update(stats, d_real, numbers)
         metrics = loss.verdicts(d_real, d_fake) | metrics
@@ -116,13 +125,14 @@ def adversarial(
             more, said = d_also(numbers, seen)
             value, metrics = value + more, metrics | {"loss": bare} | said
         if penalty is not None:
-            extra = penalized(numbers)
+            extra = penalized()
             value = value + extra
             metrics |= {"loss": bare, "penalty": extra}
         return value, (stats, metrics)
 
     def g_loss(params, stats, d, numbers, batch, key):
-        seen, _, stats, _ = look(d.params, d.stats, params, stats, batch, key)
+        players = d.params, d.stats, params, stats
+        seen, _, stats, _ = look(*players, numbers, batch, key)
         value = loss.g(score_of(seen.real), score_of(seen.fake))
         if g_also is None:
             return value, (stats, {})

@@ -6,6 +6,7 @@
     norms         batch, layer, instance, group and pixel norm; minibatch deviation
     conditional   labels as further channels, and in batch norm
     heads         what a discriminator says: scores, projections, classes
+    styles        StyleGAN's mapping of latents, and its noise
     activations, pooling, initialisers
     convolution   the three functions that convolutions and their derivatives are
 
@@ -15,7 +16,12 @@ in gradients of every order. They are written anew because XLA has slow paths on
 bfloat16: at 256, adding 1 changes nothing any more.
 """
 
-from gan_jax.layers.activations import ACTIVATIONS, activation, maxout
+from gan_jax.layers.activations import (
+    ACTIVATIONS,
+    activation,
+    maxout,
+    scaled_leaky_relu,
+)
 from gan_jax.layers.affine import (
     Conv,
     ConvTranspose,
@@ -82,6 +88,7 @@ __all__ = [
     "out_of_pairs",
     "output_bias",
     "plain",
+    "scaled_leaky_relu",
     "shifts",
     "spectral",
     "standardised",

@@ -1,4 +1,4 @@
-"""Activations, those of a name and maxout."""
+"""Activations, those of a name, maxout and the leaky ReLU of StyleGAN."""
 
 import functools
 
@@ -16,6 +16,14 @@ def activation(name):
     if name not in ACTIVATIONS:
         raise UsageError(f"activation {name!r}; accepted are {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]
+
+
+def scaled_leaky_relu(x, slope: float = 0.2):
+    """sqrt(2) times leaky ReLU, which leaves a normal x a mean square of about 1.
+
+    With the gain here the kernel before it needs none (Karras et al. 2020, `lrelu`).
+    """
+    return nn.leaky_relu(x, slope) * 2**0.5
 
 
 def maximum(pieces):
