@@ -134,6 +134,25 @@ def burn_in(*, steps: Count, numbers: tuple[str, ...], initial: tuple[float, ...
     return schedule
 
 
+def ema_rampup(*, share: Positive = 0.05):
+    """The average of G remembers no more than a share of what has been trained so far.
+
+    Its half-life, the steps in which a weight halves, is that of the config's
+    "ema_decay", but at the most `share` of the steps taken (StyleGAN2-ADA, Karras et
+    al. 2020, arXiv:2006.06676): what G was at first is soon forgotten.
+    """
+
+    def schedule(hparams, step):
+        so_far = share * jnp.asarray(step, jnp.float32)
+
+        def change(field, decay):
+            return jnp.where(so_far < _half_life(decay), jnp.exp2(-1 / so_far), decay)
+
+        return _change("ema_rampup", hparams, ("ema_decay",), change)
+
+    return schedule
+
+
 def _between(field, a, b, share):
     """What lies at `share` of the way from a to b."""
     if field == "ema_decay":

@@ -30,6 +30,10 @@ GAMES = {
     "began": ("discriminator.says=reconstruction",),
     "ebgan": ("discriminator.says=reconstruction",),
     "cogan": ("generator.pairs=true", "discriminator.says=both scores", *OTHER),
+    "stylegan2": (
+        *("game.labels=true", "generator.name=tiny_styles", "penalty.name=r1"),
+        *("game.path_every=2", "game.penalty_every=2"),
+    ),
     "pix2pix": ("data.input=half", "data.jitter=2", "data.flip=true"),
     "cyclegan": ("game.pool=6", *OTHER),
 }
@@ -172,6 +176,7 @@ def test_statistics_are_recalibrated_for_the_labels_of_the_data(labelled):
         (["data.name=gaussian_1d", "game.labels=true"], "gaussian_1d have none"),
         (["game.labels=true"], "discriminator mlp takes x, but this game gives it 2"),
         (["generator.name=acgan"], "generator acgan takes z and y, but this game"),
+        (["game.name=stylegan2"], "generator mlp has no mapping, which this game"),
         (["game.name=acgna"], "unknown game 'acgna'; did you mean 'acgan'?"),
         (["game.name=bigan"], "game bigan needs --config.encoder.name="),
         (["encoder.name=bigan"], "game gan takes no encoder"),

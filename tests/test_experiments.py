@@ -26,6 +26,18 @@ R3GAN = tuple(
     for player in ("generator", "discriminator")
     for field in ("widths=2,2", "group=2", "blocks=1")
 )
+# not in bfloat16, which a CPU has no fast convolutions for
+STYLEGAN2 = (
+    "--config.generator.dim=4",
+    "--config.generator.depth=1",
+    "--config.game.path_every=0",
+    "--config.penalty.name=none",
+    *(
+        f"--config.{player}.{field}"
+        for player in ("generator", "discriminator")
+        for field in ("channel_base=32", "channel_max=4", "half_levels=0")
+    ),
+)
 # of each experiment: the shape of its images, and flags that shrink its networks
 SHRUNK = {
     "default": (None, ()),
@@ -66,6 +78,9 @@ SHRUNK = {
     "cifar_sngan": (CIFAR, DCGAN),
     "cifar_sngan_resnet": (CIFAR, (*DCGAN, "--config.d_steps=1")),
     "cifar_r3gan": (CIFAR, R3GAN),
+    "cifar_stylegan2_ada": (CIFAR, STYLEGAN2),
+    "ffhq_stylegan2": (None, (*STYLEGAN2, "--config.data.size=8")),
+    "mnist_stylegan2": (MNIST, STYLEGAN2),
     "stacked_mnist_r3gan": (STACKED, R3GAN),
     "ablations/losses_and_penalties_ring": (None, ()),
     "ablations/r3gan_stacked_mnist": (STACKED, R3GAN),
@@ -127,7 +142,7 @@ def images(*shape):
 
 def data_flags(name, shape, folder):
     """Flags that put a small synthetic set in the place of the experiment's own."""
-    if name == "own_images":
+    if name in ("own_images", "ffhq_stylegan2"):
         (folder / "images").mkdir()
         for i, image in enumerate(images(8, 20, 24, 3)):
             Image.fromarray(image).save(folder / "images" / f"{i}.png")
@@ -182,6 +197,7 @@ def test_an_experiment_takes_two_steps(gan, tmp_path, name):
     shapes["gaussian_1d"] = (1,)
     shapes["own_images"] = (16, 16, 3)
     shapes["sines"], shapes["text_wgan_gp"] = (64, 1), (32,)
+    shapes["ffhq_stylegan2"] = (8, 8, 3)
     expected = shapes.get(name, shape or (8, 8, 1))
     if run.game.translate:
         shape = (4, *run.info["shape"][:2], run.input_channels)

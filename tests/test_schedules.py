@@ -125,6 +125,21 @@ def test_the_average_burns_in_by_its_half_life(first):
     np.testing.assert_allclose(halved, 0.5, rtol=1e-3)
 
 
+def test_the_average_ramps_up_by_its_half_life():
+    """StyleGAN2-ADA: no more than a twentieth of what has been trained, a half-life."""
+    half_life = 500_000 / 64
+    decay = np.float32(0.5 ** (1 / half_life))
+    schedule = schedules.ema_rampup(share=0.05)
+    at = np.array([0, 1, 20, 1_000, 150_000, 160_000, 10**8])
+    found = values(schedule, at, HPARAMS | {"ema_decay": decay})
+    with np.errstate(divide="ignore"):
+        exact = 0.5 ** (1 / np.minimum(half_life, 0.05 * at))
+    np.testing.assert_allclose(found["ema_decay"], exact, rtol=1e-6, atol=1e-8)
+    assert found["ema_decay"][2] == pytest.approx(0.5)
+    assert (found["ema_decay"][-2:] == decay).all()
+    np.testing.assert_array_equal(found["penalty.gamma"], np.float32(0.005))
+
+
 def test_a_schedule_is_a_function_of_the_step_alone():
     """At a step by itself, as a run that goes on there has it, and in a scan."""
     hparams = jax.tree.map(jnp.float32, HPARAMS)

@@ -7,6 +7,7 @@
     conditional   labels as further channels, and in batch norm
     heads         what a discriminator says: scores, projections, classes
     styles        StyleGAN's mapping of latents, and its noise
+    modulated     StyleGAN2's convolution by a kernel that a style has scaled
     activations, pooling, initialisers
     convolution   the three functions that convolutions and their derivatives are
 

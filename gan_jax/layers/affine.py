@@ -70,7 +70,7 @@ class Conv(nn.Module):
     def __call__(self, x):
         window = Window.over(x.shape[1:3], self.kernel, self.stride, self.padding)
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-        y = to_features(x, kernel_of(self, shape), window)
+        y = to_features(x, kernel_of(self, shape).astype(x.dtype), window)
         return add_bias(y, bias_of(self, y.shape[-1:])) if self.use_bias else y
 
 

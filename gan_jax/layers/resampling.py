@@ -1,4 +1,4 @@
-"""Images [n, h, w, c] at twice and at half the size, without parameters.
+"""Images [n, h, w, c] blurred, at twice and at half the size, without parameters.
 
 All are linear: gradients of every order come from jax.
 """
@@ -46,4 +46,22 @@ def downsample_smooth(x):
         before, _ = _neighbours(second, axis)
         _, after = _neighbours(first, axis)
         x = (3 * (first + second) + before + after) / 8
+    return x
+
+
+def blur(x, padding, gain=1.0):
+    """The filter [1, 3, 3, 1] / 8 along each axis, times `gain` in all.
+
+    Of n pixels and as many zeros beyond either edge as `padding` says, (before, after),
+    it leaves n + before + after - 3. It comes after a convolution that doubles the size
+    and before one that halves it: with that convolution's stride these are
+    `upsample_smooth` and `downsample_smooth` beside it, but for a quarter of the
+    products (`upfirdn2d` in github.com/NVlabs/stylegan2).
+    """
+    for axis in (1, 2):
+        pads = [padding if i == axis else (0, 0) for i in range(x.ndim)]
+        x = jnp.pad(x, pads)
+        size = x.shape[axis] - 3
+        a, b, c, d = (lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(4))
+        x = (a + d + 3 * (b + c)) * (gain**0.5 / 8)
     return x
