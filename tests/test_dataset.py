@@ -148,3 +148,23 @@ def test_what_a_loaded_run_needs_is_json():
 def test_flips_are_refused_for_vectors():
     with pytest.raises(UsageError, match="images"):
         dataset(VECTORS, flip=True)
+
+
+# --- frames --------------------------------------------------------------------------
+
+
+def test_images_of_all_splits_and_their_pairs_can_have_black_frames():
+    source = Source(IMAGES, input=IMAGES[..., :1])
+    options = Options(validation_split="test", pad=2)
+    dataset = make_dataset(source, scaling.unit(), options, source.rows(slice(5)))
+    assert dataset.info["shape"] == [10, 10, 3]
+    assert dataset.info["input"] == [10, 10, 1]
+    for arrays, n in ((dataset.arrays, 50), (dataset.validation, 5)):
+        for name, inside in (("x", IMAGES[:n]), ("input", IMAGES[:n, ..., :1])):
+            np.testing.assert_array_equal(arrays[name][:, 2:-2, 2:-2], inside)
+            assert int(arrays[name].sum()) == int(inside.sum())
+            assert arrays[name].dtype == np.uint8
+    fresh = Source(IMAGES, fresh=lambda arrays, key, shape: None)
+    for refused, says in ((fresh, "drawn once"), (Source(VECTORS), "for images")):
+        with pytest.raises(UsageError, match=says):
+            make_dataset(refused, scaling.identity(), Options(pad=2))

@@ -64,6 +64,7 @@ class Options(NamedTuple):
     """Keywords of `config.data` that serve every source.
 
     validation_split: examples held out, in the source's way of naming splits
+    pad:              rows and columns of zeros (black) on every side of each image
     flip:             mirror each image left to right with probability 1/2
     jitter:           enlarge each image so that its shorter side has so many pixels
                       more, and cut it to its size again at a random place
@@ -74,6 +75,7 @@ class Options(NamedTuple):
     """
 
     validation_split: str | None = None
+    pad: CountOrZero = 0
     flip: bool = False
     jitter: CountOrZero = 0
     input: Made | None = None
@@ -93,16 +95,19 @@ def make_dataset(
 
     fitted: what the scaling was fitted to before, if it was
     """
-    for name in ("flip", "dequantize", "jitter", "input"):
+    for name in ("pad", "flip", "dequantize", "jitter", "input"):
         if getattr(options, name) and len(source.x.shape) != 4:
             raise UsageError(f"data.{name} is for images, not for vectors or text")
     if scaling.symbolic != bool(source.alphabet):
         raise UsageError("text takes the scaling one_hot, which nothing else does")
     if options.per_class is not None:
         source = _few(source, options)
-    if options.input is not None:
-        source = with_inputs(source, options.input)
-        validation = validation and with_inputs(validation, options.input)
+
+    def prepared(source):
+        source = source.padded(options.pad) if options.pad else source
+        return with_inputs(source, options.input) if options.input else source
+
+    source, validation = prepared(source), validation and prepared(validation)
     if fitted is None:
         fitted = scaling.fit(source.alphabet or source.x)
 

@@ -56,6 +56,18 @@ class Source(NamedTuple):
         given = {name: each for name, each in columns.items() if each is not None}
         return self._replace(**{name: each[chosen] for name, each in given.items()})
 
+    def padded(self, pixels: int) -> "Source":
+        """The images, and what they are made of, with so many zeros on every side.
+
+        Raises UsageError for images that stay on disk or are drawn anew.
+        """
+        if isinstance(self.x, Column) or self.fresh is not None:
+            raise UsageError(f"data.pad={pixels} needs images in memory, drawn once")
+        pads = ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0))
+        images = {name: getattr(self, name) for name in ("x", "input")}
+        given = {name: x for name, x in images.items() if x is not None}
+        return self._replace(**{name: np.pad(x, pads) for name, x in given.items()})
+
 
 def parts(x: np.ndarray | Column) -> Iterator[np.ndarray]:
     """All of x [n, ...] in slices of 16 MiB, in order; a column reads one at a time."""
