@@ -17,7 +17,7 @@ from gan_jax.errors import UsageError
 from gan_jax.games import Game
 from gan_jax.loop import parallel
 from gan_jax.networks import has_batch_norm, network, packed
-from gan_jax.optimizers import optimizer
+from gan_jax.optimizers import optimizer, renewed
 from gan_jax.priors import Prior
 from gan_jax.state import TrainState, init_state, keys_of
 
@@ -49,23 +49,23 @@ def build(config, info, mean) -> Built:
     mean: () -> mean of the scaled training examples, for networks that start from it
     """
     prior = bind("prior", config.prior)()
-    d_tx, g_tx = _optimizer(config, "d"), _optimizer(config, "g")
     game = _game(config, info, mean, prior)
     _refuse_missing(config, game, info)
+    d_tx, g_tx = (_optimizer(config, player, game.changes) for player in ("d", "g"))
     if dynamics := bind("dynamics", config.dynamics)():
         game = _in_all_phases(lambda game: dynamics(game, d_tx), game)
     if config.accumulate > 1:
         parts = config.accumulate, config.pack
         game = _in_all_phases(lambda game: accumulated(game, *parts), game)
     schedule = bind("schedule", config.schedule)()
-    schedule(hparams(config), 0)  # refuses numbers that lack what it changes
-
     of_game = default_numbers("game", config.game.name)
 
     def at_step(numbers, step):
         numbers = schedule(numbers, step)
-        return numbers | {"step": step, "game": of_game | numbers.get("game", {})}
+        numbers = numbers | {"step": step, "game": of_game | numbers.get("game", {})}
+        return game.numbers(numbers) if game.numbers else numbers
 
+    at_step(hparams(config), 0)  # refuses numbers that lack what is changed
     scaling = bind("scaling", config.scaling)()
     return Built(game, d_tx, g_tx, at_step, prior, scaling, info)
 
@@ -79,6 +79,7 @@ def _game(config, info, mean, prior) -> Game:
         "shape": tuple(info["shape"]),
         "classes": len(info["classes"]) or len(of_other),
         "latent_dim": prior.dim,
+        "batch_size": config.batch_size,
     }
     for fact in set(FACTS) - set(facts):
         if fact in wanted:
@@ -216,8 +217,8 @@ def _scoring_each(game, pack):
     return game._replace(score=score)
 
 
-def _optimizer(config, player):
-    """numbers -> transformation for one player."""
+def _optimizer(config, player, changes):
+    """numbers -> transformation for one player; anew at the changes of a game."""
     entry = f"{player}_optimizer"
 
     def link(entry):
@@ -230,7 +231,11 @@ def _optimizer(config, player):
         link(f"{player}_constraint"),
         None if config[f"{player}_decay"].name == "none" else link(f"{player}_decay"),
     )
-    return lambda numbers: tx(numbers[player])
+
+    def of_player(numbers):
+        return tx(numbers[player])
+
+    return renewed(of_player, changes) if changes else of_player
 
 
 def initial_state(config, built: Built) -> TrainState:

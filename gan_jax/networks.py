@@ -55,7 +55,7 @@ def network(module: nn.Module, dtype="float32", precision="high") -> Network:
         method: str | None = None,
         **how,
     ):
-        _require_method(module, method)
+        _require_method(module, method, how)
         params, inputs = _cast((params, inputs), dtype)
         variables = {"params": params, **stats}
         rngs = {} if key is None else {"dropout": key}
@@ -95,11 +95,14 @@ def _require(module, taken, given):
         )
 
 
-def _require_method(module, method):
+def _require_method(module, method, how):
     """Raises UsageError for a network without a part that this game is played with."""
-    if method is not None and not hasattr(type(module), method):
+    function = getattr(type(module), method or "__call__", None)
+    accepted = () if function is None else inspect.signature(function).parameters
+    lacking = [method] if function is None else [x for x in how if x not in accepted]
+    if lacking:
         raise UsageError(
-            f"{_name(module)} has no {method}, which this game is played with"
+            f"{_name(module)} has no {lacking[0]}, which this game is played with"
         )
 
 
@@ -120,6 +123,8 @@ def packed(D: Network, m: int) -> Network:
         return D
 
     def join(x):
+        if len(x) % m:
+            raise UsageError(f"config.pack={m}: {len(x)} examples are no multiple")
         x = x.reshape(-1, m, *x.shape[1:])
         x = jnp.moveaxis(x, 1, -2)
         return x.reshape(*x.shape[:-2], -1)
@@ -132,8 +137,8 @@ def packed(D: Network, m: int) -> Network:
             )
         return D.init(key, join(x))
 
-    def apply(params, stats, x, *, key: jax.Array | None = None, train=False):
-        return D.apply(params, stats, join(x), key=key, train=train)
+    def apply(params, stats, x, *, key: jax.Array | None = None, train=False, **how):
+        return D.apply(params, stats, join(x), key=key, train=train, **how)
 
     return Network(init, apply)
 

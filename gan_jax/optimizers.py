@@ -5,6 +5,10 @@ training step with the values of that step: a schedule can change every one of t
 `vmap` can train many of them in one program.
 """
 
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
 import optax
 
 
@@ -26,5 +30,42 @@ def optimizer(name, structure, constraint, decay=None):
         first = [] if decay is None else [decay(**of_decay)]
         own = getattr(optax, name)(**numbers, **structure)
         return optax.chain(*first, own, constraint(**of_constraint))
+
+    return transformation
+
+
+class Renewed(NamedTuple):
+    """An optimizer's state, and how often it has begun anew."""
+
+    inner: Any
+    times: jax.Array
+
+
+def renewed(make, steps):
+    """numbers -> transformation: that of `make`, but it begins anew at some steps.
+
+    Its first update at each of these steps, or after it, finds it as it was at the
+    start, moments and counts. As PGGAN's code has it where layers come in, since the
+    moments tell of another loss (Karras et al. 2018).
+    """
+
+    def transformation(numbers):
+        tx = make(numbers)
+
+        def init(params):
+            return Renewed(tx.init(params), jnp.zeros((), jnp.int32))
+
+        def update(updates, state, params):
+            passed = numbers["step"] >= jnp.asarray(steps)
+            times = jnp.sum(passed, dtype=jnp.int32)
+            inner = jax.tree.map(
+                lambda new, old: jnp.where(times == state.times, old, new),
+                tx.init(params),
+                state.inner,
+            )
+            updates, inner = tx.update(updates, inner, params)
+            return updates, Renewed(inner, times)
+
+        return optax.GradientTransformation(init, update)
 
     return transformation

@@ -50,14 +50,14 @@ class Place(NamedTuple):
 
 # what `build` hands to a game by the names of its parameters
 PARTS = ("G", "D", "E", "loss", "prior", "penalty", "augmentation")
-# what is known of the data and of the latents, handed to games and networks likewise;
-# the last two are keywords of games that have codes
-FACTS = ("shape", "classes", "latent_dim", "categories", "continuous")
+# what is known of the data, of the latents and of minibatches, handed to games and
+# networks likewise; the last two are keywords of games that have codes
+FACTS = ("shape", "classes", "latent_dim", "batch_size", "categories", "continuous")
 
 _OF_NETWORKS = (*FACTS, "mean", "parent", "name")  # the last two are flax's own
 
 ENTRIES = {
-    "game": Place(games, "game", (*PARTS, *FACTS[:3])),
+    "game": Place(games, "game", (*PARTS, *FACTS[:4])),
     "data": Place(data, "load", also=(Options,)),
     "other": Place(data, "load", also=(Options,)),
     "scaling": Place(scaling),

@@ -72,6 +72,10 @@ class Game(NamedTuple):
     lazy:     turns that are taken every so many steps
     phases:   (first step, game), ..., the first of them at step 0: the same game in
               programs that need not ask how far it has come; none if it never asks
+    numbers:  (numbers) -> numbers, what the game makes of those of a step, such as
+              learning rates of its own
+    changes:  steps from which on it is other parameters that learn: the optimizers of
+              both players begin anew
     given:    what of a batch it plays with beside x: "y", "input", "other", "other.y";
               with "y" the latents have labels, too
     classify: (d, x) -> logits [n, classes], where D learns the data's labels
@@ -97,6 +101,8 @@ class Game(NamedTuple):
     encode: Callable | None = None
     lazy: tuple[Lazy, ...] = ()
     phases: tuple[tuple[int, "Game"], ...] = ()
+    numbers: Callable | None = None
+    changes: tuple[int, ...] = ()
     given: tuple[str, ...] = ()
     classify: Callable | None = None
     cluster: Callable | None = None
