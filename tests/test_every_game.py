@@ -20,6 +20,11 @@ OTHER = (
     *("other.name=digits", "other.split=train[:64]"),
     "other.validation_split=train[200:232]",
 )
+# from 4 pixels, one step long, to 8, whose fade all other steps are inside of
+GROWING = (
+    *("game.first=4", "game.stay=8", "game.fade=64", "game.batches=8,4"),
+    *("generator.channel_base=16", "discriminator.channel_base=16"),
+)
 # of each game: what it is played with, in networks of `models/tiny.py`
 GAMES = {
     "gan": ("game.labels=true",),
@@ -36,6 +41,11 @@ GAMES = {
     ),
     "pix2pix": ("data.input=half", "data.jitter=2", "data.flip=true"),
     "cyclegan": ("game.pool=6", *OTHER),
+    "pggan": ("generator.name=pggan", "discriminator.name=pggan", *GROWING),
+    "stylegan": (
+        *("generator.name=stylegan", "generator.dim=4", "generator.depth=1"),
+        *("discriminator.name=pggan", *GROWING),
+    ),
 }
 BRIEF = (
     *("batch_size=8", "sample_grid=4,3", "log_every=1", "sample_every=2"),

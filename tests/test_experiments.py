@@ -20,6 +20,10 @@ CONV_2014 = (
     "--config.discriminator.units=4",
 )
 DCGAN = "--config.generator.width=4", "--config.discriminator.width=4"
+GROWING = (
+    *("--config.generator.channel_base=16", "--config.discriminator.channel_base=16"),
+    "--config.game.batches=8",
+)
 WIDTHS = "--config.generator.widths=16", "--config.discriminator.widths=16"
 R3GAN = tuple(
     f"--config.{player}.{field}"
@@ -120,6 +124,15 @@ SHRUNK = {
     "facades": (None, (*DCGAN, "--config.generator.depth=3")),
     "facades_cyclegan": (None, (*DCGAN, "--config.generator.blocks=1")),
     "own_images": (None, (*DCGAN, "--config.data.size=16")),
+    "mnist_pggan": (MNIST, GROWING),
+    "celeba_pggan": (None, (*GROWING, "--config.data.size=16")),
+    "ffhq_stylegan": (
+        None,
+        (
+            *(*GROWING, "--config.data.size=16", "--config.game.rates=1,2"),
+            *("--config.generator.dim=4", "--config.generator.depth=1"),
+        ),
+    ),
     "ablations/d_steps": (MNIST, DENSE),
     "ablations/losses_ring": (None, ()),
     "ablations/mnist_losses": (MNIST, DCGAN),
@@ -140,9 +153,12 @@ def images(*shape):
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
+FOLDERS = "own_images", "celeba_pggan", "ffhq_stylegan", "ffhq_stylegan2"
+
+
 def data_flags(name, shape, folder):
     """Flags that put a small synthetic set in the place of the experiment's own."""
-    if name in ("own_images", "ffhq_stylegan2"):
+    if name in FOLDERS:
         (folder / "images").mkdir()
         for i, image in enumerate(images(8, 20, 24, 3)):
             Image.fromarray(image).save(folder / "images" / f"{i}.png")
@@ -195,9 +211,10 @@ def test_an_experiment_takes_two_steps(gan, tmp_path, name):
     rings = ("ablations/losses_ring", "ablations/losses_and_penalties_ring")
     shapes = dict.fromkeys((*planes, *rings), (2,))
     shapes["gaussian_1d"] = (1,)
-    shapes["own_images"] = (16, 16, 3)
     shapes["sines"], shapes["text_wgan_gp"] = (64, 1), (32,)
+    shapes |= dict.fromkeys(FOLDERS, (16, 16, 3))
     shapes["ffhq_stylegan2"] = (8, 8, 3)
+    shapes["mnist_pggan"] = (32, 32, 1)
     expected = shapes.get(name, shape or (8, 8, 1))
     if run.game.translate:
         shape = (4, *run.info["shape"][:2], run.input_channels)

@@ -8,6 +8,7 @@
     heads         what a discriminator says: scores, projections, classes
     styles        StyleGAN's mapping of latents, and its noise
     modulated     StyleGAN2's convolution by a kernel that a style has scaled
+    levels        images that grow
     activations, pooling, initialisers
     convolution   the three functions that convolutions and their derivatives are
 

@@ -1,0 +1,29 @@
+"""MNIST with growing networks, from 4 to 32 pixels (PGGAN, Karras et al. 2018).
+
+    python -m gan_jax.main --config=experiments/mnist_pggan.py
+
+As `celeba_pggan.py`, in narrow networks and with a short time for each level, for few
+CPU cores; the digits lie in frames of two black pixels. Level by level, steps 0, 512,
+1536 and 2560 on; the last one has faded in at step 3584. Not run to the end yet.
+"""
+
+from . import default
+
+
+def get_config():
+    config = default.get_config()
+    config.steps = 6_000
+    config.batch_size = 64
+    config.game = dict(name="pggan", fade=32_768, stay=32_768, batches=(64, 64, 64, 32))
+    config.loss = dict(name="wasserstein")
+    config.penalty = dict(name="wgan_gp_drift")
+    config.generator = dict(name="pggan", channel_base=128, channel_max=64)
+    config.discriminator = dict(name="pggan", channel_base=128, channel_max=64)
+    config.prior = dict(name="normal", dim=64)
+    config.data = dict(name="tfds", builder="mnist", pad=2)
+    config.d_optimizer = dict(name="adam", learning_rate=1e-3, b1=0.0, b2=0.99)
+    config.g_optimizer = dict(name="adam", learning_rate=1e-3, b1=0.0, b2=0.99)
+    config.ema_decay = 0.99
+    config.sample_every = 256
+    config.checkpoint_every = 512
+    return config
