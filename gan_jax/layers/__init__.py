@@ -4,7 +4,8 @@
     sequences     convolution along a line
     weights       plain, spectral norm, weight norm, equalised learning rate
     norms         batch, layer, instance, group and pixel norm; minibatch deviation
-    conditional   labels as further channels, and in batch norm
+    conditional   labels as further channels, as vectors, and in batch norm
+    attention     self-attention
     heads         what a discriminator says: scores, projections, classes
     styles        StyleGAN's mapping of latents, and its noise
     modulated     StyleGAN2's convolution by a kernel that a style has scaled
@@ -32,7 +33,14 @@ from gan_jax.layers.affine import (
     bias_of,
     kernel_of,
 )
-from gan_jax.layers.conditional import ConditionalBatchNorm, join, one_hot
+from gan_jax.layers.attention import SelfAttention
+from gan_jax.layers.conditional import (
+    AdaptiveBatchNorm,
+    ConditionalBatchNorm,
+    Embedding,
+    join,
+    one_hot,
+)
 from gan_jax.layers.heads import Head, HeadName
 from gan_jax.layers.initialisers import output_bias, uniform_or_glorot
 from gan_jax.layers.norms import (
@@ -60,12 +68,14 @@ from gan_jax.layers.weights import (
 
 __all__ = [
     "ACTIVATIONS",
+    "AdaptiveBatchNorm",
     "BatchNorm",
     "ConditionalBatchNorm",
     "Conv",
     "Conv1d",
     "ConvTranspose",
     "Dense",
+    "Embedding",
     "GroupNorm",
     "Head",
     "HeadName",
@@ -74,6 +84,7 @@ __all__ = [
     "MinibatchStd",
     "NormName",
     "PixelNorm",
+    "SelfAttention",
     "WeightName",
     "activation",
     "add_bias",

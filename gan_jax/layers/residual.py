@@ -40,19 +40,25 @@ class Residual(nn.Module):
     has a 1 x 1 convolution in its shortcut.
 
     first: of a discriminator: the images themselves, no norm and ReLU before
+    wide:  as many channels between the convolutions as after them, which is so anyway
+           in a first block and in those that double the size
     norm:  h -> h normalised, its learned shift in place of the bias before it, or None
+    kernel_init: of all kernels; None: Glorot's, with the gain of ReLU but for 1 x 1
     """
 
     features: int
     resample: Literal["up", "down"] | None = None
     first: bool = False
+    wide: bool = False
     norm: Callable[[Any], Any] | None = None
     weight: Callable[[nn.Module, Any], Any] = plain
+    kernel_init: nn.initializers.Initializer | None = None
 
     @nn.compact
     def __call__(self, x):
         conv = functools.partial(Conv, weight=self.weight)
-        wide = self.first or self.resample == "up"
+        init = self.kernel_init or _relu_gain
+        wide = self.wide or self.first or self.resample == "up"
         inner = self.features if wide else x.shape[-1]
 
         def activate(h):
@@ -60,12 +66,12 @@ class Residual(nn.Module):
 
         h = x if self.first else activate(x)
         h = upsample(h) if self.resample == "up" else h
-        h = conv(inner, 3, use_bias=self.norm is None, kernel_init=_relu_gain)(h)
-        h = conv(self.features, 3, kernel_init=_relu_gain)(activate(h))
+        h = conv(inner, 3, use_bias=self.norm is None, kernel_init=init)(h)
+        h = conv(self.features, 3, kernel_init=init)(activate(h))
         h = mean_pool(h, 2, 2) if self.resample == "down" else h
         if self.resample is None and x.shape[-1] == self.features:
             return x + h
         # of a 1 x 1 convolution and a resampling the order is free: at the smaller size
         x = mean_pool(x, 2, 2) if self.resample == "down" else x
-        x = conv(self.features, 1, kernel_init=_glorot)(x)
+        x = conv(self.features, 1, kernel_init=self.kernel_init or _glorot)(x)
         return h + (upsample(x) if self.resample == "up" else x)
