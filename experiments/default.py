@@ -54,8 +54,9 @@ def get_config():
             g_constraint=dict(name="none"),
             schedule=dict(name="constant"),
             # the average of G, which is sampled from, remembers 1 / (1 - ema_decay)
-            # updates of it; 0: no average
+            # updates of it; 0: no average. Before step ema_start it is a copy of G
             ema_decay=0.0,
+            ema_start=0,
             # that share each minibatch; 0: as many of them as divide it
             devices=0,
             # steps in one program on the device; 0: as many as suit it

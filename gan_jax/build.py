@@ -61,13 +61,21 @@ def build(config, info, mean) -> Built:
     of_game = default_numbers("game", config.game.name)
 
     def at_step(numbers, step):
-        numbers = schedule(numbers, step)
+        numbers = _copied_first(config, schedule(numbers, step), step)
         numbers = numbers | {"step": step, "game": of_game | numbers.get("game", {})}
         return game.numbers(numbers) if game.numbers else numbers
 
     at_step(hparams(config), 0)  # refuses numbers that lack what is changed
     scaling = bind("scaling", config.scaling)()
     return Built(game, d_tx, g_tx, at_step, prior, scaling, info)
+
+
+def _copied_first(config, numbers, step):
+    """The numbers; before the average's start with decay 0, which makes it a copy."""
+    if not config.ema_start:
+        return numbers
+    decay = jnp.where(step < config.ema_start, 0.0, numbers["ema_decay"])
+    return numbers | {"ema_decay": decay}
 
 
 def _game(config, info, mean, prior) -> Game:

@@ -48,6 +48,7 @@ _LATER = {
     "devices": 0,
     "dtype": "float32",
     "dynamics": {"name": "none"},
+    "ema_start": 0,
     "evaluate_every": 0,
     "evaluate_metrics": (),
     "evaluate_samples": 0,

@@ -46,6 +46,7 @@ FIELDS = {
         "dtype": typing.Literal["float32", "bfloat16"],
         "matmul_precision": typing.Literal["highest", "high", "default"],
         "ema_decay": Fraction,
+        "ema_start": CountOrZero,
         "devices": CountOrZero,
         "steps_per_dispatch": CountOrZero,
         "evaluate_every": CountOrZero,
