@@ -18,7 +18,8 @@ def recalibrated(
     statistics of its own; these are of exactly these parameters. Every minibatch counts
     alike ("standing statistics", Brock et al. 2019). Other statistics stay as they are.
 
-    latents: (key, n) -> z, where there is more to be drawn than a game does by itself
+    latents: (key, n) -> z, where they are not what a game draws by itself: with labels
+             as samples have them, or truncated, which changes the statistics
     """
 
     latents = latents or functools.partial(draw_latents, game)

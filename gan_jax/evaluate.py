@@ -89,6 +89,12 @@ def _flags():
         "batch_norm", "running", f"G's statistics: {', '.join(BATCH_NORM)}", **define
     )
     flags.DEFINE_bool("ema", True, "sample from G's average, if there is one", **define)
+    flags.DEFINE_float(
+        "truncation",
+        None,
+        "of the latents, as in gan_jax.sample; none if not given",
+        **define,
+    )
     flags.DEFINE_string(
         "reference",
         None,
@@ -129,7 +135,7 @@ def show(workdirs) -> str:
 def _evaluate(values):
     workdir = Path(values.workdir).expanduser()
     run = load(workdir, parse_step(values.step))
-    run = run.sampled_by(values.batch_norm, values.ema)
+    run = run.sampled_by(values.batch_norm, values.ema, values.truncation)
     n = values.samples or choice.sample_size(run.config, run.info)
     judge.require_metrics(values.metrics or ())
     if not os.access(workdir, os.W_OK):
@@ -223,6 +229,8 @@ def _real(run, values, n):
     """Real examples in place of samples; with these, none are held out."""
     if values.label is not None:
         raise UsageError(f"--label={values.label}: --real takes the data's own labels")
+    if values.truncation is not None:
+        raise UsageError(f"--truncation={values.truncation}: --real takes no latents")
     split = values.held_out  # may be one of training: what is printed names it
     real = real_examples(run, split) if split else held_out(run)
     if len(real.x) < n:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import erf, erfinv
 
 from gan_jax.config.ranges import Count
 from gan_jax.errors import UsageError
@@ -19,6 +20,8 @@ class Prior(NamedTuple):
                  walks may go on straight lines; else they go on arcs
     independent: whether the coordinates are independent of each other
     nearest:     z -> the nearest that could have been drawn
+    truncate:    (z, bound) -> z, of draws those of the same distribution cut off beyond
+                 a bound > 0, each moved as little as need be; None where there is none
     """
 
     draw: Callable
@@ -26,18 +29,30 @@ class Prior(NamedTuple):
     straight: bool
     independent: bool
     nearest: Callable
+    truncate: Callable | None = None
 
     def __call__(self, key, n: int) -> jax.Array:
         return self.draw(key, n)
 
 
 def normal(*, dim: Count = 100) -> Prior:
-    """Independent standard normal coordinates."""
+    """Independent standard normal coordinates.
+
+    Truncated, each is normal given that it lies within +-bound, as in BigGAN (Brock et
+    al. 2019, section 3.1), which draws those beyond anew. Here each goes to the same
+    quantile, so that samples by several bounds are samples of the same latents.
+    """
 
     def draw(key, n):
         return jax.random.normal(key, (n, dim))
 
-    return Prior(draw, dim, straight=False, independent=True, nearest=lambda z: z)
+    def truncate(z, bound):
+        inside = erf(jnp.float32(bound) / 2**0.5)
+        moved = 2**0.5 * erfinv(inside * erf(z / 2**0.5))
+        return jnp.clip(moved, -bound, bound)
+
+    whole = {"nearest": lambda z: z, "truncate": truncate}
+    return Prior(draw, dim, straight=False, independent=True, **whole)
 
 
 def uniform(*, dim: Count = 100, low: float = -1.0, high: float = 1.0) -> Prior:

@@ -19,7 +19,7 @@ from gan_jax.loop import checkpoint
 from gan_jax.loop.log import read_metrics
 from gan_jax.loop.workdir import read_record
 from gan_jax.networks import has_batch_norm
-from gan_jax.sampling import chosen_way, latents_for
+from gan_jax.sampling import chosen_way, latents_for, truncated
 from gan_jax.state import TrainState
 
 _CHUNK = 256  # images that a network sees at a time
@@ -34,7 +34,7 @@ class Run:
     config: the experiment, resolved
     state:  everything learned; `state.sampler` is the generator's (params, stats)
     built:  the pure functions that the state goes with, and what is known of the data
-    batch_norm, ema: how it samples, see `sampled_by`
+    batch_norm, ema, truncation: how it samples, see `sampled_by`
     """
 
     workdir: Path
@@ -43,14 +43,22 @@ class Run:
     built: Built
     batch_norm: str = "running"
     ema: bool = True
+    truncation: float | None = None
 
-    def sampled_by(self, batch_norm: str = "running", ema: bool = True) -> "Run":
+    def sampled_by(
+        self,
+        batch_norm: str = "running",
+        ema: bool = True,
+        truncation: float | None = None,
+    ) -> "Run":
         """The same run, which samples in another way.
 
         batch_norm: "running", the averages over its training; "batch", those of each
                     minibatch as in training, so that a sample depends on the others;
-                    "recalibrated", the averages over 100 minibatches of samples
+                    "recalibrated", the averages over 100 minibatches of samples, with
+                    labels as in the data and by the same truncation
         ema:        whether by the average of G, where the run has one
+        truncation: of the latents, as in `latents`
         """
         if batch_norm not in BATCH_NORM:
             raise UsageError(
@@ -67,13 +75,20 @@ class Run:
                 f"{self.workdir} has no batch norm"
             )
         state = self.state if ema else self.state.replace(g_ema=None)
+        how = {"batch_norm": batch_norm, "ema": ema, "truncation": truncation}
+        run = dataclasses.replace(self, state=state, **how)
+        if truncation is not None:
+            run.latents(1)  # refuses one that the run does not have
         if batch_norm == "recalibrated":
             params, stats = state.sampler
-            latents = functools.partial(latents_for, self.built)
-            of_run = self.game, params, stats, self.config.batch_size
+
+            def latents(key, n):
+                return run.truncated(latents_for(run.built, key, n))
+
+            of_run = run.game, params, stats, run.config.batch_size
             stats = recalibrated(*of_run, latents=latents)
-            state = state.replace(g_ema=(params, stats))
-        return dataclasses.replace(self, state=state, batch_norm=batch_norm, ema=ema)
+            run = dataclasses.replace(run, state=state.replace(g_ema=(params, stats)))
+        return run
 
     @property
     def game(self) -> Game:
@@ -85,13 +100,36 @@ class Run:
         """Of the data: shape, size, classes, what was fitted to them, modes."""
         return self.built.info
 
-    def latents(self, n: int, seed: int = 0, label: str | None = None):
+    def latents(
+        self,
+        n: int,
+        seed: int = 0,
+        label: str | None = None,
+        truncation: float | None = None,
+    ):
         """n draws from the prior, [n, dim]; where a game has more, a dict of arrays.
 
         label: of a game with labels: "data", each class as often as in the data, which
                is usual; "uniform"; or a class, by its name or its number
+        truncation: how far latents may be from what is typical, for better and fewer
+               kinds of samples: of a normal prior the bound > 0 that no coordinate goes
+               beyond, or, where a game has a way of its own, a number from 0 to 1; None
+               for that of `sampled_by`. The same seed gives the same latents, moved
+
+        Raises UsageError for a truncation that the run does not have.
         """
-        return latents_for(self.built, jax.random.key(seed), n, label)
+        z = latents_for(self.built, jax.random.key(seed), n, label)
+        return self.truncated(z, truncation)
+
+    def truncated(self, z, truncation: float | None = None):
+        """Latents as `latents` draws them, pulled towards what is typical.
+
+        truncation: as in `latents`; if there is none, z are left as they are
+        """
+        truncation = self.truncation if truncation is None else truncation
+        if truncation is None:
+            return z
+        return truncated(self.built, self.state.sampler, z, truncation)
 
     def generate(self, z) -> np.ndarray:
         """What G makes of latents [n, dim]: uint8 images [n, h, w, c], or what else.
@@ -115,13 +153,19 @@ class Run:
             raise UsageError(f"the samples of {self.workdir} are not finite")
         return self.built.scaling.invert(made, self.info["fitted"])
 
-    def sample(self, n: int, seed: int = 0, label: str | None = None) -> np.ndarray:
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        label: str | None = None,
+        truncation: float | None = None,
+    ) -> np.ndarray:
         """n samples as the data are stored: uint8 images [n, h, w, c], vectors [n, d],
         signals [n, length, channels], or codes of text uint8 [n, length] (see `text`).
 
-        label: as in `latents`
+        label, truncation: as in `latents`
         """
-        return self.generate(self.latents(n, seed, label))
+        return self.generate(self.latents(n, seed, label, truncation))
 
     def text(self, samples) -> list[str]:
         """Samples of text, codes uint8 [n, length], as texts of `length` characters.
@@ -137,7 +181,8 @@ class Run:
         """What `sample`, given the same, asks for: int32 [n]; None without labels."""
         if chosen_way(self.built, label) is None:
             return None
-        return np.asarray(self.latents(n, seed, label)["y"])
+        z = latents_for(self.built, jax.random.key(seed), n, label)
+        return np.asarray(z["y"])
 
     def discriminate(
         self, images, probability: bool = False, labels=None, inputs=None

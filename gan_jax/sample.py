@@ -3,8 +3,10 @@
 A picture (.png, .jpg, ...) shows the samples as a grid, arrays (.npz) hold them as x,
 uint8 [n, h, w, c], with their latents z; text is written as such, a sample a line, to a
 .txt; --interpolate writes a walk through the latent space as an animation (.gif or
-.webp). Where a run has labels, --label says of which
-class samples are to be, or all: a row of each.
+.webp). Where a run has labels, --label says of which class samples are to be, or all: a
+row of each. --truncation=.5 keeps latents near what is typical, for better samples of
+fewer kinds; --truncation=.2,.5,1 shows what it does: the same latents by each, a row of
+each.
 """
 
 import math
@@ -19,7 +21,7 @@ from gan_jax import cli, latents, pictures, sampling
 from gan_jax.data.text import on_one_line
 from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.log import say
-from gan_jax.run import Run, load, parse_step
+from gan_jax.run import BATCH_NORM, load, parse_step
 
 _ANIMATIONS = (".gif", ".webp")
 _STATIONS, _FRAMES = 5, 16  # of a walk, and from one station to the next
@@ -46,28 +48,78 @@ def main(arguments: list[str]) -> None:
     flags.DEFINE_bool(
         "interpolate", False, "an animated walk through the latent space", **define
     )
+    flags.DEFINE_list(
+        "truncation",
+        None,
+        "of the latents: how far a normal prior's coordinates may be from 0, or, where "
+        "a game has a truncation of its own, from 0, all typical, to 1; several for a "
+        "row of each; none if not given",
+        **define,
+    )
+    flags.DEFINE_string(
+        "batch_norm", "running", f"G's statistics: {', '.join(BATCH_NORM)}", **define
+    )
     cli.parse(values, arguments)
     if values.help:
         print(f"{__doc__}\n{cli.describe(values)}")
         return
     out = Path(values.out).expanduser()
     _check(out, values.interpolate)
+    truncations = _truncations(values.truncation)
     run = load(Path(values.workdir).expanduser(), parse_step(values.step))
+    runs = [run.sampled_by(values.batch_norm, truncation=x) for x in truncations]
     try:
         if values.interpolate:
-            _write_walk(run, out, values.num, values.seed, values.label)
+            _write_walk(runs, out, values.num, values.seed, values.label)
         else:
-            z, rows = _latents(run, values.num, values.seed, values.label)
-            _write(run, out, jax.tree.map(np.asarray, z), rows)
+            z, rows = _latents(runs, values.num, values.seed, values.label)
+            _write(runs, out, z, rows)
     except OSError as error:
         raise UsageError(f"--out={out} cannot be written: {error}") from None
     say(f"wrote {out}: {values.num} samples of {values.workdir}, step {run.state.step}")
 
 
-def _write(run: Run, out, z, rows):
-    """What G makes of latents, in the form of the file."""
-    samples = run.generate(z)
+def _truncations(texts):
+    """The truncations that samples are asked for by, one after the other."""
+    try:
+        return [float(text) for text in texts or ()] or [None]
+    except ValueError:
+        raise UsageError(
+            f"--truncation={','.join(texts)}: expected numbers separated by commas"
+        ) from None
+
+
+def _latents(runs, num, seed, label):
+    """Latents of the prior for each of the runs, which differ in truncation alone, and
+    rows of a picture if it has to have so many.
+    """
+    run, parts = runs[0], len(runs)
+    if label == "all" and parts > 1:
+        raise UsageError(
+            "--label=all is a row of each class, and several truncations are a row of "
+            "each; one class, or one truncation"
+        )
+    if label == "all":
+        sampling.chosen_way(run.built, "uniform")  # refuses a run without labels
+        parts, what = len(run.info["classes"]), "classes, with --label=all"
+    else:
+        what = "truncations"
+    if num % parts:
+        raise UsageError(f"--num={num}: has to be a multiple of the {parts} {what}")
+    key = jax.random.key(seed)
+    if label == "all":
+        return sampling.latents_in_rows(run.built, key, parts, num // parts), parts
+    z = sampling.latents_for(run.built, key, num // parts, label)
+    return z, parts if parts > 1 else None
+
+
+def _write(runs, out, z, rows):
+    """What each of the runs makes of latents, in the form of the file."""
+    pulled = [jax.device_get(run.truncated(z)) for run in runs]
+    made = [run.generate(z) for run, z in zip(runs, pulled, strict=True)]
+    samples, run = np.concatenate(made), runs[0]
     if out.suffix == ".npz":
+        z = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pulled)
         arrays = z if isinstance(z, dict) else {"z": z}
         if "alphabet" in run.info:
             arrays = {**arrays, "text": run.text(samples)}
@@ -77,23 +129,6 @@ def _write(run: Run, out, z, rows):
         out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     else:
         pictures.write_image(out, _picture(run, samples, rows=rows))
-
-
-def _latents(run, num, seed, label):
-    """The latents that the flags ask for, and rows of a picture if it has to have so
-    many.
-    """
-    if label != "all":
-        return run.latents(num, seed, label), None
-    sampling.chosen_way(run.built, "uniform")  # refuses a run without labels
-    rows = len(run.info["classes"])
-    if num % rows:
-        raise UsageError(
-            f"--num={num}: with --label=all it has to be a multiple of the {rows} "
-            "classes"
-        )
-    key = jax.random.key(seed)
-    return sampling.latents_in_rows(run.built, key, rows, num // rows), rows
 
 
 def _check(out, interpolate):
@@ -118,25 +153,27 @@ def _picture(run, samples, path=None, rows=None):
     return pictures.curves(samples, rows, columns, limits)
 
 
-def _write_walk(run: Run, out, num, seed, label):
-    still, rows = _latents(run, num, seed, label)
-    moving = run.latents(_STATIONS * num, seed, None if label == "all" else label)
+def _write_walk(runs, out, num, seed, label):
+    still, rows = _latents(runs, num, seed, label)
+    each, run = num // len(runs), runs[0]
+    key, among = jax.random.key(seed), None if label == "all" else label
+    moving = sampling.latents_for(run.built, key, _STATIONS * each, among)
     line = latents.lerp if run.built.prior.straight else latents.slerp
 
     def path(moving, still, line):
         if np.issubdtype(moving.dtype, np.integer):  # no way leads between labels
             return np.broadcast_to(still, (_STATIONS * _FRAMES, *still.shape))
-        return latents.walk(moving.reshape(_STATIONS, num, -1), _FRAMES, line)
+        return latents.walk(moving.reshape(_STATIONS, each, -1), _FRAMES, line)
 
     if isinstance(moving, dict):
         ways = {name: line if name == "z" else latents.lerp for name in moving}
         z = jax.tree.map(path, jax.device_get(moving), jax.device_get(still), ways)
     else:
         z = path(np.asarray(moving), np.asarray(still), line)
-    frames = [
-        run.generate(jax.tree.map(lambda leaf, i=i: leaf[i], z))
-        for i in range(len(jax.tree.leaves(z)[0]))
-    ]
+    frames = []
+    for i in range(len(jax.tree.leaves(z)[0])):
+        at = jax.tree.map(lambda leaf, i=i: leaf[i], z)
+        frames.append(np.concatenate([run.generate(run.truncated(at)) for run in runs]))
     seen = np.concatenate(frames)
     shown = [_picture(run, x, seen, rows) for x in frames]
     pictures.write_animation(out, shown, rest=False)

@@ -2,8 +2,11 @@
 them.
 
 Labels are drawn as in the data ("data"), each class as often as any other ("uniform"),
-or all of one class (its name, or its number).
+or all of one class (its name, or its number). Truncated latents make fewer kinds of
+samples, better ones (Brock et al. 2019, section 3.1).
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -84,3 +87,28 @@ def latents_in_rows(built, key, rows: int, columns: int):
         return latents_for(built, key, rows * columns)
     y = np.repeat(np.arange(rows) % len(built.info["classes"]), columns)
     return draw_latents(built.game, key, rows * columns, y=y.astype(np.int32))
+
+
+def truncated(built, sampler, z, truncation: float):
+    """Latents z of a built game, pulled towards what is typical.
+
+    sampler:    (params, stats) of G
+    truncation: what `Game.truncate` takes, where the game has it: 1 leaves all as it
+                is, at 0 all is one; else the bound that `Prior.truncate` takes
+
+    Raises UsageError where neither game nor prior has it, and beyond these ranges.
+    """
+    if built.game.truncate is not None:
+        if not 0 <= truncation <= 1:
+            raise UsageError(f"truncation={truncation}: must be between 0 and 1")
+        return jax.jit(built.game.truncate)(*sampler, z, truncation)
+    if built.prior.truncate is None:
+        raise UsageError(
+            f"truncation={truncation}: this run has none; those have that draw their "
+            "latents from the prior normal"
+        )
+    if not 0 < truncation < math.inf:
+        raise UsageError(f"truncation={truncation}: must be positive and finite")
+    if isinstance(z, dict):
+        return z | {"z": built.prior.truncate(z["z"], truncation)}
+    return built.prior.truncate(z, truncation)

@@ -142,15 +142,17 @@ def test_the_default_metrics_are_those_that_suit_the_data(judged, workdir):
 
 def test_numbers_of_two_protocols_never_stand_in_one_column(judged, workdir):
     flags = f"--workdir={workdir}", "--metrics=sliced_wasserstein"
-    for extra in (["--seed=1"], ["--seed=2"], ["--noema"], ["--samples=200"]):
+    of_bound = ["--truncation=0.5"]
+    for extra in (["--seed=1"], ["--seed=2"], ["--noema"], ["--samples=200"], of_bound):
         assert judged(*flags, SAMPLES, *extra).status == 0
     outcome = judged(f"--show={workdir}")
     assert outcome.status == 0
     tables = outcome.out.strip().split("\n\n")
-    assert len(tables) == 3
+    assert len(tables) == 4
     assert "2 seeds" in tables[0]
     assert "±" in tables[0]
     assert "samples 200" in tables[2]
+    assert ["truncation 0.5" in each for each in tables] == [False] * 3 + [True]
 
 
 def test_a_checkpoint_and_a_generator_are_chosen(judged, workdir):
@@ -228,6 +230,8 @@ def test_features_of_real_data_are_computed_once(monkeypatch, tmp_path):
         (["--features=mnits"], "'mnits'.*mnist"),
         (["--batch_norm=batch"], "no batch norm"),
         (["--batch_norm=none"], "batch_norm='none'"),
+        (["--truncation=0"], "truncation=0.0: must be positive and finite"),
+        (["--truncation=1", "--real"], "--truncation=1.0: --real takes no latents"),
         (["--step=last"], "--step=last: expected a step or best"),
         (["--step=best"], "no best checkpoint"),
         (["--step=7"], "no checkpoint of step 7"),

@@ -78,6 +78,7 @@ def test_unknown_batch_norm_is_refused():
         ("batch_norm", "batch", "batch_norm: running against batch"),
         ("ema", False, "ema: True against False"),
         ("labels", "data", "labels: none against data"),
+        ("truncation", 0.5, "truncation: none against 0.5"),
     ],
 )
 def test_every_field_but_the_seed_sets_protocols_apart(field, other, message):

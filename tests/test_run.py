@@ -196,6 +196,11 @@ def test_an_interpolation_is_an_animation(draw, digits_run, tmp_path, suffix):
         (["--num=many"], "--num=many"),
         (["--seed=-1"], "--seed=-1"),
         (["--seed=99999999999999999999"], "--seed=99999999999999999999"),
+        (["--truncation=-1"], r"truncation=-1\.0: must be positive and finite"),
+        (["--truncation=nan"], "truncation=nan: must be positive and finite"),
+        (["--truncation=1,few"], "--truncation=1,few: expected numbers separated by"),
+        (["--truncation=1,2,3", "--num=8"], "--num=8: .* multiple of the 3 trunc"),
+        (["--batch_norm=batch"], "has no batch norm"),
         (["--step=\u00b2"], "expected a step or best"),
         (["--step=7"], "no checkpoint of step 7 .* 20, 40, 60"),
         (["--workdir=nowhere"], r"no checkpoint in nowhere; .*gan_jax\.main --config="),
@@ -218,7 +223,7 @@ def test_bad_requests_for_samples(
 def test_help_of_sample_lists_its_flags(draw):
     outcome = draw("--help")
     assert outcome.status == 0
-    for flag in ("--workdir", "--num", "--out", "--seed", "--step", "--interpolate"):
+    for flag in ("--workdir", "--num", "--out", "--seed", "--step", "--truncation"):
         assert flag in outcome.out
 
 

@@ -87,7 +87,8 @@ class Game(NamedTuple):
               latents are {"input": x}, none that could be drawn without data
     translate_back: the same the other way, where a player goes it
     truncate: (g_params, g_stats, z, psi) -> latents that `generate` takes, nearer to
-              what is typical: at psi 1 as they were, at 0 all the same
+              what is typical: at psi 1 as they were, at 0 all the same; where the game
+              has a way of its own, else `Prior.truncate` is that of its z
     pictures: drawn beside the samples, or in their place
     """
 

@@ -42,13 +42,15 @@ def about(
         "ema": run.ema and run.config.ema_decay > 0,
         "labels": way if way in (None, *WAYS) else f"given {way}",
         "inputs": inputs,
+        "truncation": run.truncation,
     }
 
 
 def judge(case: Case, names, *, model="", run="", step=None, **generator):
     """(measurement, picture or None) of each metric, in turn.
 
-    generator: batch_norm, ema, labels and inputs of the protocol; none for real data
+    generator: batch_norm, ema, labels, inputs and truncation of the protocol; none for
+               real data
 
     Raises UsageError, with the metric's name, where one cannot be measured.
     """

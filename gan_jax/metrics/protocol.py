@@ -25,6 +25,7 @@ FILE = "evaluation.jsonl"  # in a work directory
 _REPEATED = "seed"
 # None here means that it does not apply: to real data, to networks without batch norm
 _OF_GENERATORS = ("batch_norm", "ema")
+_ALSO_WITHOUT = ("labels", "inputs", "truncation")
 _BATCH_NORM = ("running", "batch", "recalibrated", None)
 
 
@@ -49,6 +50,7 @@ class Protocol:
                     ("data"), each as frequent as any other ("uniform"), or all of one
                     class ("given 7"); None: G takes none, or the samples are real
     inputs:         the real examples that the samples were made of; None: of latents
+    truncation:     of the latents; None: they are those of the prior, or there are none
     """
 
     metric: str
@@ -64,6 +66,7 @@ class Protocol:
     ema: bool | None = None
     labels: str | None = None
     inputs: str | None = None
+    truncation: float | None = None
 
     def __post_init__(self):
         if self.batch_norm not in _BATCH_NORM:
@@ -188,7 +191,7 @@ def _differences(measurements):
     for field in dataclasses.fields(Protocol):
         name = field.name
         measured = measurements
-        if name in ("labels", "inputs"):  # none sets a generator apart, not real data
+        if name in _ALSO_WITHOUT:  # none sets a generator apart, not real data
             measured = [m for m in measurements if m.protocol.ema is not None]
         values = dict.fromkeys(getattr(m.protocol, name) for m in measured)
         if name in _OF_GENERATORS:
