@@ -165,6 +165,7 @@ def test_scalings_of_signals_are_by_channel_and_come_back(x):
     axes = tuple(range(x.ndim - 1))
     for scale in (scaling.standardised(), scaling.symmetric()):
         fitted = scale.fit(x)
+        assert {np.shape(values) for values in fitted.values()} == {(2,)}
         seen = np.asarray(scale.apply(jnp.asarray(x), fitted))
         np.testing.assert_allclose(scale.invert(seen, fitted), x, rtol=1e-4, atol=1e-4)
         if "mean" in fitted:
@@ -204,14 +205,21 @@ def test_curves_lie_in_their_cells():
     assert abs(rows[~left].mean() / height - 2 / 3) < 0.06
 
 
-def test_a_page_shows_its_lines():
-    empty = pictures.page(["", ""], 10)
-    one = pictures.page(["$x_1$ 夜", ""], 10)
-    assert one.shape == empty.shape
-    assert (empty == 255).all()
-    dark = (one < 128).any(axis=(1, 2))
-    assert dark[: len(dark) // 2].any()
-    assert not dark[len(dark) // 2 :].any()
+def test_a_page_shows_its_lines_in_letters_of_one_width():
+    def dark(*lines):
+        return pictures.page(lines, 10) < 128
+
+    assert not dark("", "").any()
+    one = dark("$x_1$", "").any(axis=(1, 2))
+    assert one[: len(one) // 2].any()
+    assert not one[len(one) // 2 :].any()
+    # no formula
+    ends = [
+        np.flatnonzero(dark(line, "").any(axis=(0, 2)))[-1]
+        for line in ("SxS1S", "$x_1$")
+    ]
+    assert np.ptp(ends) <= 2
+    assert dark("\u591c", "").shape == dark("SxS1S and more than ten", "").shape
 
 
 def test_a_run_of_signals(gan, draw, judged, tmp_path):

@@ -62,9 +62,12 @@ def test_of_too_many_characters_the_rarest_are_unknown():
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "cp1252"])
 def test_a_file_in_any_of_these_encodings_is_the_same_text(tmp_path, encoding):
-    said = "déjà vu;\r\nune fois\rde plus\n"
+    mark = ";" if encoding == "latin-1" else "\u2019"  # Windows has more of them
+    said = f"déjà vu{mark}\r\nune fois\rde plus\n"
     (tmp_path / "said.txt").write_bytes(said.encode(encoding))
-    assert read(tmp_path / "said.txt", length=25) == ["déjà vu;\nune fois\nde plus"]
+    assert read(tmp_path / "said.txt", length=25) == [
+        f"déjà vu{mark}\nune fois\nde plus"
+    ]
 
 
 # --- windows and lines ---------------------------------------------------------------
