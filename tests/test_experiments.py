@@ -135,7 +135,7 @@ SHRUNK = {
     "ffhq_stylegan": (
         None,
         (
-            *(*GROWING, "--config.data.size=16", "--config.game.rates=1,2"),
+            *(*GROWING, "--config.data.size=16"),
             *("--config.generator.dim=4", "--config.generator.depth=1"),
         ),
     ),

@@ -94,8 +94,6 @@ def test_rates_and_the_average_follow_the_level(growth):
         ({"first": 6}, "images of 32 pixels can be 4, 8, 16, 32"),
         ({"first": 64}, "first=64"),
         ({"batches": (8, 32)}, "32 examples of a minibatch, but config.batch_size=16"),
-        ({"batches": (8,) * 5}, "no more than 4 levels from 4 to 32 pixels"),
-        ({"rates": (1.0,) * 5}, "game.rates"),
     ],
 )
 def test_what_cannot_grow_is_refused_in_one_line(changed, says):
@@ -103,6 +101,14 @@ def test_what_cannot_grow_is_refused_in_one_line(changed, says):
     with pytest.raises(UsageError, match=says) as error:
         Growth.of(**given | {"batches": (), "rates": ()} | changed)
     assert "\n" not in str(error.value)
+
+
+def test_batches_beyond_the_last_level_and_none_at_all():
+    given = {"shape": (8, 8, 1), "batch_size": 16, "first": 4, "fade": 9, "stay": 9}
+    growth = Growth.of(**given, batches=(16, 8, 99), rates=(3.0, 2.0, 1.0))
+    assert (growth.batches, growth.rates) == ((16, 8), (3.0, 2.0))
+    growth = Growth.of(**given, batches=(), rates=())
+    assert (growth.batches, growth.rates) == ((16, 16), (1.0, 1.0))
 
 
 def test_some_examples_are_taken_evenly():

@@ -50,7 +50,8 @@ class Growth(NamedTuple):
         """From `first` pixels to those of `shape`, with `fade` and `stay` in examples.
 
         batches, rates: as above; the last of them is that of all levels that follow,
-                        and without any these are batch_size and 1
+                        those beyond the last level are of none, and without any these
+                        are batch_size and 1
 
         Raises UsageError for what does not fit.
         """
@@ -62,12 +63,6 @@ class Growth(NamedTuple):
                 f"{shape[0]} pixels can be {', '.join(map(str, sizes))}"
             )
         levels = tuple(range(sizes.index(first), last + 1))
-        for name, given in (("batches", batches), ("rates", rates)):
-            if len(given) > len(levels):
-                raise UsageError(
-                    f"config.game.{name}={given}: there are no more than {len(levels)} "
-                    f"levels from {first} to {shape[0]} pixels"
-                )
         batches = _each(batches or (batch_size,), len(levels))
         if max(batches) > batch_size:
             raise UsageError(
@@ -120,8 +115,8 @@ class Growth(NamedTuple):
 
 
 def _each(values, count):
-    """As many values: the last one again where there are fewer."""
-    return (*values, *[values[-1]] * (count - len(values)))
+    """As many of the values; the last one again where there are fewer."""
+    return (*values, *[values[-1]] * (count - len(values)))[:count]
 
 
 def grown(network: Network, level, fading) -> Network:
