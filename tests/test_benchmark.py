@@ -124,7 +124,8 @@ TRANSLATORS = {
 
 
 @pytest.mark.parametrize("name", TRANSLATORS)
-def test_beside_the_twin_of_a_translator(bench, tmp_path, name):
+def test_the_twin_of_a_translator_trains_on_what_ours_does(tmp_path, name):
+    """Pairs, or two sets; of any size, where the config gives one."""
     pytest.importorskip("torch", reason="the extra 'peers' is not installed")
     entries, small = TRANSLATORS[name]
     changes = [
@@ -132,13 +133,14 @@ def test_beside_the_twin_of_a_translator(bench, tmp_path, name):
         *(*small, *of_images(images(tmp_path / "x", 4, 16), *entries)),
         *(f"{entry}.size=12" for entry in entries),
     ]
-    flags = "--config.devices=1", *(f"--config.{change}" for change in changes)
-    named = f"--config=experiments/{name}.py", f"--json={tmp_path}/r.jsonl"
-    outcome = bench(*named, *flags, *FAST, "--peer")
-    assert outcome.status == 0, outcome.err
-    (result,) = results(tmp_path / "r.jsonl")
-    assert len(result["peer"]["step_s"]) == 1
-    assert result["recompilations"] == 0
+    twin = peer.find_twin(f"{name}.py", [change.split("=") for change in changes])
+    config = changed(f"experiments/{name}.py", *changes)
+    theirs = peer.Theirs(twin, config, loading.load_dataset(config), compiled=False)
+    try:
+        assert theirs.ready["parameters"].keys() == {"d", "g"}
+        assert theirs.take(2) > 0
+    finally:
+        theirs.close()
 
 
 def test_a_twin_is_given_each_set_as_it_is_stored(tmp_path):
