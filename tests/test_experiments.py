@@ -190,8 +190,9 @@ def data_flags(name, shape, folder):
     for entry in ("data", "other"):
         if entry in config:
             given = ["name=arrays", f"path={folder}/x.npz"]
-            if "input" in config[entry]:
-                given.append(f"input={config[entry].input}")
+            for option in ("input", "pad"):
+                if option in config[entry]:
+                    given.append(f"{option}={config[entry][option]}")
             if "validation_split" in config[entry]:
                 given += ["split=train[:24]", "validation_split=train[24:]"]
             flags += tuple(f"--config.{entry}.{each}" for each in given)
