@@ -6,7 +6,8 @@
 What the paper adds to SAGAN but for size, in networks for few CPU cores: a vector that
 all norms of the generator share, a chunk of z for each of its blocks, units held
 orthogonal to each other, by which G takes truncated latents well, and an average of G.
-Not run to the end yet.
+The game, the rates and the data are those of `mnist_projection.py`. Not run to the end
+yet.
 """
 
 from . import mnist_projection
@@ -26,8 +27,6 @@ def get_config():
     config.discriminator = dict(name="biggan", width=16, attention=(14,))
     config.prior = dict(name="normal", dim=60)
     config.g_decay = dict(name="orthogonal", weight=1e-4)
-    config.d_optimizer = dict(name="adam", learning_rate=4e-4, b1=0.0, b2=0.999)
-    config.g_optimizer = dict(name="adam", learning_rate=2e-4, b1=0.0, b2=0.999)
     config.ema_decay = 0.999
     config.ema_start = 500
     return config
