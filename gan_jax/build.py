@@ -101,7 +101,7 @@ def _game(config, info, mean, prior) -> Game:
         "loss": bind("loss", config.loss),
         "prior": lambda: _spread(prior),
         "penalty": lambda: _penalty(config),
-        "augmentation": bind("augmentation", config.augmentation),
+        "augmentation": lambda: _augmentation(config, info),
     }
     for entry in ("penalty", "augmentation"):
         if entry not in wanted and config[entry].name != "none":
@@ -121,6 +121,8 @@ def _game(config, info, mean, prior) -> Game:
     game = bind("game", config.game, **given)()
     if given.get("penalty") is not None:
         _refuse_batch_norm(config, game, info)
+    if "augmentation" in given and given["augmentation"].by_sign:
+        _refuse_signs(config, game)
     return _in_all_phases(lambda game: _scoring_each(game, config.pack), game)
 
 
@@ -211,6 +213,31 @@ def _refuse_batch_norm(config, game, info):
             f"penalty {config.penalty.name} is of D's slope at each example by itself, "
             f"but discriminator {config.discriminator.name} has batch norm, by which a "
             "score depends on the whole minibatch; leave it out of D"
+        )
+
+
+def _augmentation(config, info):
+    """What D sees examples through, divided among the devices as they are.
+
+    Raises UsageError for examples that it is not for.
+    """
+    view = bind("augmentation", config.augmentation)()
+    x = jax.ShapeDtypeStruct((1, *info["shape"]), jnp.float32)
+    asked = view.carried({}), x, jax.random.key(0), hparams(config)
+    jax.eval_shape(view.apply, *asked)
+    return view._replace(apply=lambda *given: parallel.spread(view.apply(*given)))
+
+
+def _refuse_signs(config, game):
+    """Raises UsageError for an augmentation by signs of scores, where they say nothing.
+
+    They do where D is best with one score for everything.
+    """
+    if game.loss.equilibrium is None:
+        raise UsageError(
+            f"augmentation {config.augmentation.name} goes by the sign of D's scores, "
+            f"which says nothing in game {config.game.name} with loss "
+            f"{config.loss.name}; --config.augmentation.name=fixed does without"
         )
 
 

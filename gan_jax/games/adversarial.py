@@ -99,7 +99,7 @@ def adversarial(
         fake, g_stats = make(numbers, g_params, g_stats, z, g_key)
 
         def judge(stats, x, view_key, key):
-            x = view.apply(d_stats, x, view_key)
+            x = view.apply(d_stats, x, view_key, numbers)
             return D.apply(d_params, stats, x, *more, key=key, train=True)
 
         def critic(x):
@@ -118,7 +118,7 @@ def adversarial(
         players = params, stats, g.params, g.stats
         seen, stats, _, penalized = look(*players, numbers, batch, key)
         d_real, d_fake = score_of(seen.real), score_of(seen.fake)
-        stats, metrics = view.update(stats, d_real, numbers)
+        stats, metrics = view.update(stats, d_real - (loss.equilibrium or 0), numbers)
         metrics = loss.verdicts(d_real, d_fake) | metrics
         value = bare = loss.d(d_real, d_fake)
         if d_also is not None:
