@@ -78,7 +78,7 @@ def game(
         d_key, view_key, penalty_key, z_key, g_key = keys
 
         def critic(x):
-            x = view.apply(stats, x, view_key)
+            x = view.apply(stats, x, view_key, numbers)
             how = {"key": d_key, "train": True}
             return score_of(D.apply(params, stats, x, *told(batch), **how)[0])
 
