@@ -3,11 +3,12 @@
     python -m gan_jax.main --config=experiments/cifar_r3gan.py
 
 A relativistic loss, D's slopes held down at real and at generated images, and no
-normalisation: what is left of StyleGAN once the loss is sound. Learning rate, weight of
-the slopes, memory of Adam and of G's average begin elsewhere and come to the values
-below by half a cosine over 20 million images. Published is FID 1.96 with labels, of
-50,000 samples; the authors' code also augments what D sees, and gives G minibatches of
-its own.
+normalisation: what is left of StyleGAN once the loss is sound. D sees all images
+through the changes of StyleGAN2-ADA, those of colour half as often, and with squares
+cut out. Learning rate, weight of the slopes, memory of Adam and of G's average and the
+probability of changes begin elsewhere and come to the values below by half a cosine
+over 20 million images. Published is FID 1.96 with labels, of 50,000 samples; the
+authors' code also gives G minibatches of its own.
 """
 
 from . import default
@@ -21,6 +22,12 @@ def get_config():
     config.batch_size = BATCH
     config.loss = dict(name="relativistic")
     config.penalty = dict(name="r1_r2", gamma=0.005)
+    config.augmentation = dict(
+        name="fixed",
+        p=0.55,
+        of_color=0.5,
+        pipe=("blit", "geom", "color", "cutout"),
+    )
     config.generator = dict(name="r3gan")
     config.discriminator = dict(name="r3gan")
     config.prior = dict(name="normal", dim=64)
@@ -38,8 +45,9 @@ def get_config():
             "g_optimizer.b2",
             "penalty.gamma",
             "ema_decay",
+            "augmentation.p",
         ),
-        initial=(2e-4, 2e-4, 0.9, 0.9, 0.05, 0.0),
+        initial=(2e-4, 2e-4, 0.9, 0.9, 0.05, 0.0, 0.0),
     )
     config.log_every = 10
     config.sample_every = 100

@@ -142,6 +142,7 @@ SHRUNK = {
     "ablations/d_steps": (MNIST, DENSE),
     "ablations/losses_ring": (None, ()),
     "ablations/mnist_losses": (MNIST, DCGAN),
+    "ablations/mnist_few_ada": (MNIST, DCGAN),
     "ablations/priors_mnist": (MNIST, DCGAN),
     "ablations/dcgan_guidelines": (CIFAR, DCGAN),
 }
