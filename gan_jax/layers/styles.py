@@ -8,6 +8,7 @@ import zlib
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from gan_jax.config.ranges import Count, Positive
@@ -66,7 +67,9 @@ class Noise(nn.Module):
             noise = jax.random.normal(self.make_rng("dropout"), x.shape[:3])
             noise = spread(noise, x, 0, 1, 2)
         else:
-            key = jax.random.key(zlib.crc32("/".join(self.path).encode()))
-            noise = spread(jax.random.normal(key, x.shape[1:3]), x, 1, 2)
+            # a constant of the program, which then need not compile how it is drawn
+            rng = np.random.default_rng(zlib.crc32("/".join(self.path).encode()))
+            noise = rng.standard_normal(x.shape[1:3], np.float32)
+            noise = spread(jnp.asarray(noise), x, 1, 2)
         strength = jnp.broadcast_to(strength.astype(jnp.float32), x.shape[-1:])
         return (x + spread(strength, x, -1) * noise).astype(x.dtype)
