@@ -124,7 +124,9 @@ def packed(D: Network, m: int) -> Network:
 
     def join(x):
         if len(x) % m:
-            raise UsageError(f"config.pack={m}: {len(x)} examples are no multiple")
+            raise UsageError(
+                f"config.pack={m}: {len(x)} examples are no multiple of it"
+            )
         x = x.reshape(-1, m, *x.shape[1:])
         x = jnp.moveaxis(x, 1, -2)
         return x.reshape(*x.shape[:-2], -1)

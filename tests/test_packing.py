@@ -64,7 +64,7 @@ def test_packs_are_judged_each_for_itself_and_as_a_whole():
 
 def test_examples_that_fill_no_packs_are_refused():
     _, pack, params, stats, x = judge(3, (2,))
-    with pytest.raises(TypeError, match="reshape"):
+    with pytest.raises(UsageError, match="pack=3: 11 examples"):
         pack.apply(params, stats, x[:-1])
 
 
