@@ -23,9 +23,9 @@ def modulated(x, kernel, style, demodulate=True, up=False):
 
     up: at twice the size, smoothly: k is 3
     """
-    # A kernel for each example would be a convolution in as many groups. The same comes
-    # of one kernel for all, of images scaled before and after it; on CPU at a sixth of
-    # the time or less, and in the authors' code, too, that is the form in training.
+    # A kernel for each example would be a convolution in as many groups, which a CPU is
+    # slow at. The same comes of one kernel for all, of images scaled before and after
+    # it, and that is the form in training in the authors' code, too.
     wide, style = kernel.astype(jnp.float32), style.astype(jnp.float32)
     y = (x * spread(style, x, 0, 3)).astype(x.dtype)
     image, kernel = x.shape[1:3], kernel.astype(x.dtype)
