@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.accumulation import accumulated
+from gan_jax.augmentations import Augmentation
 from gan_jax.config.hparams import default_numbers, hparams, structure_of
 from gan_jax.config.resolve import FACTS, PARTS, arguments, bind, keywords, resolve
 from gan_jax.config.types import is_required
@@ -222,6 +223,8 @@ def _augmentation(config, info):
     Raises UsageError for examples that it is not for.
     """
     view = bind("augmentation", config.augmentation)()
+    if view == Augmentation():  # which does nothing
+        return view
     x = jax.ShapeDtypeStruct((1, *info["shape"]), jnp.float32)
     asked = view.carried({}), x, jax.random.key(0), hparams(config)
     jax.eval_shape(view.apply, *asked)

@@ -650,7 +650,7 @@ def test_the_better_value_of_each_metric(watched, monkeypatch):
     monkeypatch.setattr(evaluation, "read", lambda workdir: [lost, first, found])
     up = {"class_score", "parzen", "modes", "stacked_modes"}
     up |= {"class_agreement", "clusters"}
-    down = {"frechet", "kernel", "sliced_wasserstein"}
+    down = {"frechet", "kernel", "sliced_wasserstein", "ngrams"}
     down |= {"frechet_within", "classification", "convergence", "translation"}
     assert set(choice.BETTER) == up | down
     for metric in choice.BETTER:
