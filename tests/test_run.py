@@ -188,7 +188,8 @@ def test_an_interpolation_is_an_animation(draw, digits_run, tmp_path, suffix):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--out=x.txt"], r"--out=x\.txt: accepted: \.jpeg, \.jpg, \.npz, \.png"),
+        (["--out=x.tif"], r"--out=x\.tif: accepted: \.jpeg, \.jpg, \.npz, \.png"),
+        (["--out=x.txt"], "makes no text"),
         (["--out=x.png", "--interpolate"], r"accepted: \.gif, \.webp"),
         (["--out=nowhere/x.png"], "there is no folder"),
         (["--out=folder.png"], "cannot be written"),
