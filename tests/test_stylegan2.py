@@ -37,7 +37,7 @@ def of_d(params, stats, x, key=None, train=False):
 
 G = Network(lambda key, z: ({"a": jnp.float32(1.5)}, {}), of_g)
 D = Network(lambda key, x: ({"c": WEIGHTS}, {}), of_d)
-TRIPLE = Augmentation(apply=lambda stats, x, key: 3 * x)
+TRIPLE = Augmentation(apply=lambda stats, x, key, numbers: 3 * x)
 
 
 def made(**how):

@@ -94,7 +94,7 @@ def test_the_modes_are_told(keywords, means, std):
 def test_the_endpoint_bug_leaves_seven_modes_and_one_is_double(keywords):
     angle = np.linspace(0, 2 * np.pi, 8)
     as_published = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    x, y, classes, _, modes, _ = toy2d.load(**keywords)
+    x, y, classes, _, modes, *_ = toy2d.load(**keywords)
     np.testing.assert_allclose(modes.means, as_published[:-1], atol=1e-12)
     np.testing.assert_allclose(modes.means[0], as_published[-1], atol=1e-12)
     np.testing.assert_allclose(modes.weights, [1 / 4] + [1 / 8] * 6)
