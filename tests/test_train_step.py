@@ -1,6 +1,7 @@
 """Algorithm 1: who moves when, on what, against whom."""
 
 import functools
+from pathlib import Path
 
 import flax.linen as nn
 import jax
@@ -287,7 +288,17 @@ def many(step, state, batches):
     return state, metrics
 
 
-def test_scan_over_steps_equals_the_loop_bit_for_bit():
+def test_scan_over_steps_equals_the_loop_bit_for_bit(start, finish):
+    """In a process whose programs are compiled as users' are: in a hurry, XLA makes
+    kernels that round otherwise in a loop.
+    """
+    code = "import test_train_step; test_train_step.scan_equals_the_loop()"
+    as_users = {"XLA_FLAGS": "", "JAX_DISABLE_MOST_OPTIMIZATIONS": "0"}
+    outcome = finish(start("-c", code, cwd=Path(__file__).parent, **as_users))
+    assert outcome.status == 0, outcome.err
+
+
+def scan_equals_the_loop():
     step, state, _ = setting()
     batches = {"x": 2 + jax.random.normal(jax.random.key(5), (4, 1, N, 2))}
     looped, _ = many(jax.jit(step), state, batches)
