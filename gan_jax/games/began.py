@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from gan_jax.config.ranges import NotNegative, Positive
 from gan_jax.games import Game
+from gan_jax.games.gan import noise_alone
 from gan_jax.losses import wasserstein
 from gan_jax.networks import Network
 
@@ -29,8 +30,7 @@ def game(
     k_rate: by which k moves at a step
     """
 
-    def latents(key, batch):
-        return prior(key, len(batch["x"]))
+    latents = noise_alone(prior)
 
     def init(key, batch):
         z_key, d_key, g_key = jax.random.split(key, 3)

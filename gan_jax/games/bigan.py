@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.games import Game, Picture
+from gan_jax.games.gan import noise_alone
 from gan_jax.losses import Loss
 from gan_jax.networks import Network, has_batch_norm
 
@@ -19,8 +20,7 @@ def game(G: Network, D: Network, E: Network, loss: Loss, prior) -> Game:
     Its parameters and statistics are {"G": .., "E": ..}.
     """
 
-    def latents(key, batch):
-        return prior(key, len(batch["x"]))
+    latents = noise_alone(prior)
 
     def init(key, batch):
         z_key, d_key, g_key, e_key = jax.random.split(key, 4)

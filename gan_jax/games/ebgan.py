@@ -13,6 +13,7 @@ from gan_jax.augmentations import Augmentation
 from gan_jax.config.ranges import NotNegative, Positive
 from gan_jax.games import Game
 from gan_jax.games.adversarial import adversarial
+from gan_jax.games.gan import noise_alone
 from gan_jax.losses import Loss
 from gan_jax.networks import Network
 
@@ -42,8 +43,7 @@ def game(
         axes = tuple(range(1, x.ndim))
         return (-_root_mean_square(x - again, axes), code), stats
 
-    def latents(key, batch):
-        return prior(key, len(batch["x"]))
+    latents = noise_alone(prior)
 
     def within_margin(numbers, seen):
         scores, _ = seen.fake

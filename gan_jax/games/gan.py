@@ -31,11 +31,7 @@ def game(
     """
     parts = G, D, loss
     if not labels:
-
-        def latents(key, batch):
-            return prior(key, len(batch["x"]))
-
-        return adversarial(*parts, latents, penalty, augmentation)
+        return adversarial(*parts, noise_alone(prior), penalty, augmentation)
     return adversarial(
         *parts,
         labelled(prior),
@@ -45,6 +41,15 @@ def game(
         told=lambda batch: (batch["y"],),
         given=("y",),
     )
+
+
+def noise_alone(prior):
+    """(key, batch) -> latents z, as many as the batch has examples."""
+
+    def latents(key, batch):
+        return prior(key, len(batch["x"]))
+
+    return latents
 
 
 def labelled(prior):

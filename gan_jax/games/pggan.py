@@ -7,6 +7,7 @@ from gan_jax.augmentations import Augmentation
 from gan_jax.config.ranges import Count, Counts
 from gan_jax.games import Game
 from gan_jax.games.adversarial import adversarial
+from gan_jax.games.gan import noise_alone
 from gan_jax.games.growing import Growth, Rates, growing, grown
 from gan_jax.losses import Loss
 from gan_jax.networks import Network
@@ -44,8 +45,7 @@ def game(
     """
     growth = Growth.of(shape, batch_size, first, fade, stay, batches, rates)
 
-    def latents(key, batch):
-        return prior(key, len(batch["x"]))
+    latents = noise_alone(prior)
 
     def at(level, fading=None):
         G_, D_ = (grown(network, level, fading) for network in (G, D))

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from gan_jax.config.ranges import Fraction, NotNegative
 from gan_jax.games import Game
 from gan_jax.games.acgan import accuracy, unlikelihood
+from gan_jax.games.gan import noise_alone
 from gan_jax.losses import Loss
 from gan_jax.networks import Network
 from gan_jax.state import averaged
@@ -40,8 +41,7 @@ def game(
     average:    what the average keeps at an update of D
     """
 
-    def latents(key, batch):
-        return prior(key, len(batch["x"]))
+    latents = noise_alone(prior)
 
     def init(key, batch):
         z_key, d_key, g_key = jax.random.split(key, 3)

@@ -11,6 +11,7 @@ from gan_jax.augmentations import Augmentation
 from gan_jax.config.ranges import Count, CountOrZero, Counts, Probability
 from gan_jax.games import Game
 from gan_jax.games.adversarial import adversarial, alone
+from gan_jax.games.gan import noise_alone
 from gan_jax.games.growing import Growth, Rates, growing, grown
 from gan_jax.games.styles import Styles, style_mixing
 from gan_jax.losses import Loss
@@ -47,8 +48,7 @@ def game(
     """
     growth = Growth.of(shape, batch_size, first, fade, stay, batches, rates)
 
-    def latents(key, batch):
-        return prior(key, len(batch["x"]))
+    latents = noise_alone(prior)
 
     def at(level, fading=None):
         styles = Styles(grown(G, level, fading), alone)

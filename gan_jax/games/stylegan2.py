@@ -14,7 +14,7 @@ from gan_jax.augmentations import Augmentation
 from gan_jax.config.ranges import Count, CountOrZero, Fraction, NotNegative, Probability
 from gan_jax.games import Game, Lazy
 from gan_jax.games.adversarial import adversarial, alone, nothing, score_of
-from gan_jax.games.gan import labelled, noise_and_label
+from gan_jax.games.gan import labelled, noise_alone, noise_and_label
 from gan_jax.games.styles import Styles, style_mixing
 from gan_jax.losses import Loss
 from gan_jax.networks import Network
@@ -50,11 +50,7 @@ def game(
     styles = Styles(G, noise_and_label if labels else alone)
     view = augmentation or Augmentation()
     told = (lambda batch: (batch["y"],)) if labels else nothing
-
-    def latents(key, batch):
-        if labels:
-            return labelled(prior)(key, batch)
-        return prior(key, len(batch["x"]))
+    latents = labelled(prior) if labels else noise_alone(prior)
 
     def init(key, z):
         params, stats = styles.init(key, z)
