@@ -3,10 +3,11 @@
 import functools
 import operator
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from flax import linen as nn
 
+from gan_jax.errors import UsageError
 from gan_jax.layers.affine import Conv
 from gan_jax.layers.pooling import mean_pool
 from gan_jax.layers.resampling import upsample
@@ -75,3 +76,30 @@ class Residual(nn.Module):
         x = mean_pool(x, 2, 2) if self.resample == "down" else x
         x = conv(self.features, 1, kernel_init=self.kernel_init or _glorot)(x)
         return h + (upsample(x) if self.resample == "up" else x)
+
+
+class Plan(NamedTuple):
+    """Channels of a pair of networks after the projection and after each block.
+
+    In widths. places: of the projection, a side; down: how many of D's blocks halve the
+    size
+    """
+
+    places: int
+    generator: tuple[int, ...]
+    discriminator: tuple[int, ...]
+    down: int
+
+
+def plan_of(network: str, plans: dict[int, Plan], shape) -> Plan:
+    """The plan for images (size, size, channels), of those by their size.
+
+    Raises UsageError for other images.
+    """
+    if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in plans:
+        *most, last = map(str, plans)
+        raise UsageError(
+            f"{network} takes square images of {', '.join(most)} or {last} pixels, "
+            f"shape (size, size, channels), not {tuple(shape)}"
+        )
+    return plans[shape[0]]

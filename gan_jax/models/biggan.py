@@ -12,7 +12,7 @@ and z of 120. `attention` is after the blocks at whose end images have as many p
 side; `weight` is that of every layer, but for what a label is told by in the generator.
 """
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -21,38 +21,21 @@ from gan_jax import layers
 from gan_jax.config.ranges import Count, CountOrZero, Counts
 from gan_jax.errors import UsageError
 from gan_jax.layers.attention import require_sizes
-from gan_jax.layers.residual import Residual
+from gan_jax.layers.residual import Plan, Residual, plan_of
 
 Initializer = Literal["normal", "orthogonal"]
 
 
-class _Plan(NamedTuple):
-    """Channels after the projection and after each block, in widths.
-
-    places: of the projection, a side; down: how many of D's blocks halve the size
-    """
-
-    places: int
-    generator: tuple[int, ...]
-    discriminator: tuple[int, ...]
-    down: int
-
-
 _PLANS = {
-    28: _Plan(7, (4, 2, 1), (1, 2, 4, 4), 2),
-    32: _Plan(4, (4, 4, 4, 4), (4, 4, 4, 4), 2),
-    64: _Plan(4, (16, 16, 8, 4, 2), (1, 2, 4, 8, 16), 4),
-    128: _Plan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
+    28: Plan(7, (4, 2, 1), (1, 2, 4, 4), 2),
+    32: Plan(4, (4, 4, 4, 4), (4, 4, 4, 4), 2),
+    64: Plan(4, (16, 16, 8, 4, 2), (1, 2, 4, 8, 16), 4),
+    128: Plan(4, (16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
 }
 
 
 def _plan(shape):
-    if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in _PLANS:
-        raise UsageError(
-            "biggan takes square images of 28, 32, 64 or 128 pixels, shape (size, "
-            f"size, channels), not {tuple(shape)}"
-        )
-    return _PLANS[shape[0]]
+    return plan_of("biggan", _PLANS, shape)
 
 
 def _initializer(name: Initializer):

@@ -9,44 +9,24 @@ arXiv:1802.05637): the generator's blocks have conditional batch norm, and the
 discriminator has a vector for each class.
 """
 
-from typing import NamedTuple
-
 from flax import linen as nn
 
 from gan_jax import layers
 from gan_jax.config.ranges import Count
-from gan_jax.errors import UsageError
-from gan_jax.layers.residual import Residual, through
+from gan_jax.layers.residual import Plan, Residual, plan_of, through
 
 _glorot = nn.initializers.glorot_uniform()
 
 
-class _Plan(NamedTuple):
-    """Channels after the projection and after each block, in widths.
-
-    places: of the projection, a side; down: how many of D's blocks halve the size
-    """
-
-    places: int
-    generator: tuple[int, ...]
-    discriminator: tuple[int, ...]
-    down: int
-
-
 _PLANS = {
-    32: _Plan(4, (1, 1, 1, 1), (1, 1, 1, 1), 2),
-    48: _Plan(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
-    64: _Plan(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
+    32: Plan(4, (1, 1, 1, 1), (1, 1, 1, 1), 2),
+    48: Plan(6, (8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
+    64: Plan(4, (16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
 }
 
 
 def _plan(shape):
-    if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in _PLANS:
-        raise UsageError(
-            "sngan_resnet takes square images of 32, 48 or 64 pixels, shape (size, "
-            f"size, channels), not {tuple(shape)}"
-        )
-    return _PLANS[shape[0]]
+    return plan_of("sngan_resnet", _PLANS, shape)
 
 
 class Generator(nn.Module):
