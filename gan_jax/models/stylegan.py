@@ -38,9 +38,8 @@ class Epilogue(nn.Module):
         x = layers.standardised(x, channels, 1e-8)
         style = layers.Dense(2 * channels, weight=layers.equalised(), name="style")(w)
         factor, shift = jnp.split(style.astype(jnp.float32), 2, axis=-1)
-        return (x * (1 + spread(factor, x, 0, -1)) + spread(shift, x, 0, -1)).astype(
-            dtype
-        )
+        x = x * (1 + spread(factor, x, 0, -1)) + spread(shift, x, 0, -1)
+        return x.astype(dtype)
 
 
 class Generator(nn.Module):

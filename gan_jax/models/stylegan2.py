@@ -136,10 +136,8 @@ class Generator(nn.Module):
 
     def synthesis(self, w, *, train=False):
         """Images of styles w [n, layers, dim]; noise is new where there is a key."""
-        dtype, first = (
-            w.dtype,
-            jnp.broadcast_to(self.constant, (len(w), *self.constant.shape)),
-        )
+        dtype = w.dtype
+        first = jnp.broadcast_to(self.constant, (len(w), *self.constant.shape))
         x = self.first(first.astype(dtype), w[:, 0])
         image = self.to_image[0](x, w[:, 1])
         for i, level in enumerate(_levels(self.shape, self)[1:]):
