@@ -66,7 +66,8 @@ def build(config, info, mean) -> Built:
         numbers = numbers | {"step": step, "game": of_game | numbers.get("game", {})}
         return game.numbers(numbers) if game.numbers else numbers
 
-    at_step(hparams(config), 0)  # refuses numbers that lack what is changed
+    # refuses numbers that lack what is changed
+    jax.eval_shape(at_step, hparams(config), 0)
     scaling = bind("scaling", config.scaling)()
     return Built(game, d_tx, g_tx, at_step, prior, scaling, info)
 
