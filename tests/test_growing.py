@@ -267,7 +267,6 @@ def test_samples_and_scores_go_with_the_step(played):
     ("flags", "says"),
     [
         (["game.first=16"], "images of 8 pixels can be 4, 8"),
-        (["game.batches=8,6"], "6 examples of 2 channels do not divide into groups"),
         (["game.batches=8,3", "pack=2"], "pack=2"),
         (["generator.name=mlp"], "generator mlp has no level"),
         (["discriminator.name=mlp"], "discriminator mlp has no level"),

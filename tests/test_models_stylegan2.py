@@ -302,9 +302,3 @@ def test_a_discriminator_s_label_is_mapped_and_projected_on():
     moved = apply(params, x.at[2].add(1.0), y)
     assert moved[0] != scores[0]
     np.testing.assert_allclose(moved[jnp.array([1, 3])], scores[jnp.array([1, 3])])
-
-
-def test_a_batch_has_to_divide_into_groups():
-    d = stylegan2.Discriminator(group=4, **TINY)
-    with pytest.raises(UsageError, match="do not divide into groups of 4"):
-        shapes(d, ((6, 8, 8, 1), "float32"))

@@ -162,10 +162,17 @@ def test_minibatch_deviation_of_equal_examples_has_gradients():
     np.testing.assert_array_equal(np.asarray(slope, np.float32), 1)
 
 
-def test_batches_that_do_not_divide_are_refused():
-    with pytest.raises(UsageError, match=r"6 examples of 3 channels .* groups of 4"):
-        layers.MinibatchStd(4).apply({}, jnp.zeros((6, 2, 2, 3)))
-    with pytest.raises(UsageError, match="2 features"):
+def test_a_batch_that_does_not_divide_is_filled_up_with_its_first_examples():
+    x = normal(0, (6, 2, 2, 3))
+    module = layers.MinibatchStd(4)
+    filled = module.apply({}, jnp.concatenate([x, x[:2]]))
+    y = module.apply({}, x)
+    np.testing.assert_array_equal(y, filled[:6])
+    assert len(np.unique(y[:, 0, 0, 3])) == 2  # groups
+
+
+def test_channels_that_do_not_divide_are_refused():
+    with pytest.raises(UsageError, match="3 channels do not divide into 2 features"):
         layers.MinibatchStd(4, 2).apply({}, jnp.zeros((4, 2, 2, 3)))
 
 

@@ -160,29 +160,31 @@ class MinibatchStd(nn.Module):
     Karras et al. (2018), section 3: the standard deviation over the group of each
     activation, averaged over pixels and, for each feature, over its part of the
     channels. A batch of fewer than `group` examples is one group. Examples i and
-    i + n / group are of one group, as in the authors' code.
+    i + n / group are of one group, as in the authors' code, which refuses a batch that
+    does not divide into groups; here its first examples fill it up.
 
-    Raises UsageError where the batch does not divide into groups, or the channels not
-    into features.
+    Raises UsageError where the channels do not divide into features.
     """
 
     group: int = 4
     features: int = 1
 
     def __call__(self, x):
-        group = min(self.group, len(x))
-        if len(x) % group or x.shape[-1] % self.features:
+        n, channels = len(x), x.shape[-1]
+        if channels % self.features:
             raise UsageError(
-                f"minibatch deviation: {len(x)} examples of {x.shape[-1]} channels do "
-                f"not divide into groups of {group} and {self.features} features"
+                f"minibatch deviation: {channels} channels do not divide into "
+                f"{self.features} features"
             )
-        parts = x.astype(jnp.float32).reshape(
-            group, -1, *x.shape[1:-1], self.features, x.shape[-1] // self.features
+        group = min(self.group, n)
+        filled = jnp.concatenate([x, x[: -n % group]]) if n % group else x
+        parts = filled.astype(jnp.float32).reshape(
+            group, -1, *x.shape[1:-1], self.features, channels // self.features
         )
         centred = parts - spread(jnp.mean(parts, 0), parts, *range(1, parts.ndim))
         deviation = jnp.sqrt(jnp.mean(jnp.square(centred), 0) + 1e-8)
         axes = (*range(1, deviation.ndim - 2), deviation.ndim - 1)
-        told = jnp.tile(jnp.mean(deviation, axes), (group, 1)).astype(x.dtype)
+        told = jnp.tile(jnp.mean(deviation, axes), (group, 1))[:n].astype(x.dtype)
         shape = (*x.shape[:-1], self.features)
         told = lax.broadcast_in_dim(told, shape, (0, x.ndim - 1))
         return jnp.concatenate([x, told], -1)
