@@ -1,5 +1,6 @@
 """What all tests share: a simulated machine, strictness, and one small trained run."""
 
+import gc
 import importlib.metadata
 import os
 import shutil
@@ -13,17 +14,21 @@ REPOSITORY = Path(__file__).parents[1]
 DEVICES = 2
 
 # Set before JAX starts; the processes that tests start inherit it. Most of the tests'
-# time is XLA compiling programs that run for a moment: they are hardly optimized, and
-# all processes share what is compiled. Kernels of the older kind, which XLA still has
-# in jaxlib 0.10, take a third of the time.
+# time is XLA compiling programs that run for a moment: they are hardly optimized, not
+# cut into parts, and all processes share what is compiled. Kernels of the older kind,
+# which XLA still has in jaxlib 0.10, take a third of the time.
 _HURRIED = os.environ.get("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1"
 _OLDER_KERNELS = _HURRIED and importlib.metadata.version("jaxlib").startswith("0.10.")
 
 
 def xla_flags(devices: int) -> str:
     """$XLA_FLAGS for a process with so many devices."""
-    kernels = " --xla_cpu_use_fusion_emitters=false" * _OLDER_KERNELS
-    return f"--xla_force_host_platform_device_count={devices}{kernels}"
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    if _HURRIED:
+        flags += " --xla_cpu_parallel_codegen_split_count=1"
+    if _OLDER_KERNELS:
+        flags += " --xla_cpu_use_fusion_emitters=false"
+    return flags
 
 
 # XLA sizes its thread pools by NPROC: with as many threads as cores, simulated devices
@@ -38,6 +43,7 @@ _ENVIRONMENT = {
     "JAX_COMPILATION_CACHE_DIR": f"{_CACHE}/compiled",
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "JAX_TRACEBACK_IN_LOCATIONS_LIMIT": "0",  # nobody reads where an operation is from
 } | ({"TFDS_DATA_DIR": str(_DATA)} if _DATA.is_dir() else {})
 _OURS = "GAN_JAX_CACHE" not in os.environ
 for _name, _value in _ENVIRONMENT.items():
@@ -49,6 +55,12 @@ import pytest  # noqa: E402
 from gan_jax import benchmark, cli, evaluate, main, sample  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+_MOST_MEMORY = 2.5e9  # bytes of a process
+
+# Tracing makes many objects and hardly any garbage.
+gc.set_threshold(100_000, 50, 100)
 
 
 def pytest_configure(config):
@@ -72,9 +84,12 @@ def pytest_xdist_auto_num_workers(config):
 
 @pytest.fixture(scope="module", autouse=True)
 def _memory():
-    """What a file has compiled is dropped after it; a process would grow to 6 GB."""
+    """What has been compiled is dropped after a file where it has become much."""
     yield
-    jax.clear_caches()
+    if not (status := Path("/proc/self/statm")).is_file() or (
+        int(status.read_text().split()[1]) * os.sysconf("SC_PAGESIZE") > _MOST_MEMORY
+    ):
+        jax.clear_caches()
 
 
 @pytest.fixture
