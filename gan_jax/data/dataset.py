@@ -148,7 +148,7 @@ def make_dataset(
         arrays=_arrays(source),
         size=len(source.x),
         view=view,
-        to_uint8=lambda x: scaling.invert(x, fitted),
+        to_uint8=lambda x: scaling.invert(np.asarray(x), fitted),
         info=_info(source, fitted),
         mean=lambda: _mean(source.x, scaling, fitted),
         validation=None if validation is None else _in_memory(_arrays(validation)),

@@ -23,7 +23,8 @@ class Scaling(NamedTuple):
     fit:    stored x [n, *shape] (numpy, or a column of records) -> fitted, a dict of
             plain numbers and lists
     apply:  (stored x [..., *shape], fitted) -> float32, the same shape (jax)
-    invert: (float32 [..., *shape], fitted) -> uint8 images, or vectors as stored
+    invert: (float32 [..., *shape], fitted) -> uint8 images, or vectors as stored; of
+            numpy or of jax arrays, and traceable
     exact:  whether `invert` undoes `apply`; else it gives what pictures show
     symbolic: whether stored x are codes of characters: `fit` is then given the alphabet
             in place of x, and `apply` adds an axis that is as long
@@ -56,7 +57,6 @@ def _affine(bottom: float, top: float) -> Scaling:
         return (x.astype(jnp.float32) - low) * ((top - bottom) / span) + bottom
 
     def invert(x, fitted):
-        x = np.asarray(x)
         low, span = bounds(x, fitted)
         x = (x - bottom) * (span / (top - bottom)) + low
         return _to_uint8(x) if np.ndim(fitted["low"]) == 0 else x
@@ -79,7 +79,7 @@ def _beside(values, x):
 
 
 def _to_uint8(x):
-    return np.clip(np.rint(x), 0, 255).astype(np.uint8)
+    return x.round().clip(0, 255).astype(np.uint8)
 
 
 def symmetric() -> Scaling:
@@ -100,9 +100,7 @@ def identity() -> Scaling:
             raise UsageError("scaling identity is for vectors; images take symmetric")
         return {}
 
-    return Scaling(
-        fit, lambda x, fitted: jnp.asarray(x), lambda x, fitted: np.asarray(x)
-    )
+    return Scaling(fit, lambda x, fitted: jnp.asarray(x), lambda x, fitted: x)
 
 
 def standardised() -> Scaling:
@@ -127,7 +125,6 @@ def standardised() -> Scaling:
         return (x.astype(jnp.float32) - mean) / std
 
     def invert(x, fitted):
-        x = np.asarray(x)
         mean, std = moments(x, fitted)
         return x * std + mean
 
@@ -142,7 +139,7 @@ def one_hot() -> Scaling:
     return Scaling(
         fit=lambda alphabet: {"characters": len(alphabet)},
         apply=lambda x, fitted: jax.nn.one_hot(x, fitted["characters"]),
-        invert=lambda x, fitted: np.argmax(np.asarray(x), axis=-1).astype(np.uint8),
+        invert=lambda x, fitted: x.argmax(axis=-1).astype(np.uint8),
         symbolic=True,
     )
 
@@ -172,8 +169,6 @@ def gcn(*, norm: Positive = 55.0) -> Scaling:
     return Scaling(
         fit=fit,
         apply=lambda x, fitted: normalise(x),
-        invert=lambda x, fitted: _to_uint8(
-            (np.asarray(x) / fitted["max"] + 1) * (255 / 2)
-        ),
+        invert=lambda x, fitted: _to_uint8((x / fitted["max"] + 1) * (255 / 2)),
         exact=False,
     )
