@@ -2,11 +2,11 @@
 
 A picture (.png, .jpg, ...) shows the samples as a grid, arrays (.npz) hold them as x,
 uint8 [n, h, w, c], with their latents z; text is written as such, a sample a line, to a
-.txt; --interpolate writes a walk through the latent space as an animation (.gif or
-.webp). Where a run has labels, --label says of which class samples are to be, or all: a
-row of each. --truncation=.5 keeps latents near what is typical, for better samples of
-fewer kinds; --truncation=.2,.5,1 shows what it does: the same latents by each, a row of
-each.
+.txt; --interpolate writes a walk through the latent space, of a StyleGAN through its
+styles, as an animation (.gif or .webp). Where a run has labels, --label says of which
+class samples are to be, or all: a row of each. --truncation=.5 keeps latents near what
+is typical, for better samples of fewer kinds; --truncation=.2,.5,1 shows what it does:
+the same latents by each, a row of each.
 """
 
 import math
@@ -155,28 +155,47 @@ def _picture(run, samples, path=None, rows=None):
 
 def _write_walk(runs, out, num, seed, label):
     still, rows = _latents(runs, num, seed, label)
-    each, run = num // len(runs), runs[0]
     key, among = jax.random.key(seed), None if label == "all" else label
-    moving = sampling.latents_for(run.built, key, _STATIONS * each, among)
-    line = latents.lerp if run.built.prior.straight else latents.slerp
-
-    def path(moving, still, line):
-        if np.issubdtype(moving.dtype, np.integer):  # no way leads between labels
-            return np.broadcast_to(still, (_STATIONS * _FRAMES, *still.shape))
-        return latents.walk(moving.reshape(_STATIONS, each, -1), _FRAMES, line)
-
-    if isinstance(moving, dict):
-        ways = {name: line if name == "z" else latents.lerp for name in moving}
-        z = jax.tree.map(path, jax.device_get(moving), jax.device_get(still), ways)
-    else:
-        z = path(np.asarray(moving), np.asarray(still), line)
-    frames = []
-    for i in range(len(jax.tree.leaves(z)[0])):
-        at = jax.tree.map(lambda leaf, i=i: leaf[i], z)
-        frames.append(np.concatenate([run.generate(run.truncated(at)) for run in runs]))
+    n = _STATIONS * (num // len(runs))
+    moving = sampling.latents_for(runs[0].built, key, n, among)
+    if isinstance(still, dict):  # no way leads between labels
+        fixed = {k: x for k, x in still.items() if np.issubdtype(x.dtype, np.integer)}
+        moving = moving | {name: np.tile(x, _STATIONS) for name, x in fixed.items()}
+    ways = [_way(run, jax.device_get(moving)) for run in runs]
+    frames = [np.concatenate(parts) for parts in zip(*ways, strict=True)]
     seen = np.concatenate(frames)
-    shown = [_picture(run, x, seen, rows) for x in frames]
+    shown = [_picture(runs[0], x, seen, rows) for x in frames]
     pictures.write_animation(out, shown, rest=False)
+
+
+def _way(run, stations):
+    """Samples of a run on its way through latents and back: an array for each frame.
+
+    Where a game has a truncation of its own, the way is a straight line between the
+    latents that this makes, the styles w of a StyleGAN; else it is one for the prior,
+    and each place on it is truncated.
+    """
+    styles = run.game.truncate is not None
+    if styles:
+        how = 1.0 if run.truncation is None else run.truncation
+        stations = jax.device_get(run.truncated(stations, how))
+    line = latents.lerp if styles or run.built.prior.straight else latents.slerp
+
+    def path(leaf, line):
+        parts = leaf.reshape(_STATIONS, len(leaf) // _STATIONS, *leaf.shape[1:])
+        if np.issubdtype(leaf.dtype, np.integer):
+            return [parts[0]] * (_STATIONS * _FRAMES)
+        return latents.walk(parts, _FRAMES, line)
+
+    if isinstance(stations, dict):
+        lines = {name: line if name == "z" else latents.lerp for name in stations}
+        ways = [path(leaf, lines[name]) for name, leaf in stations.items()]
+        together = zip(*ways, strict=True)
+        places = [dict(zip(stations, at, strict=True)) for at in together]
+    else:
+        places = path(np.asarray(stations), line)
+    for at in places:
+        yield run.generate(at if styles else run.truncated(at))
 
 
 if __name__ == "__main__":

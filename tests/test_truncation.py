@@ -11,7 +11,7 @@ from PIL import Image
 from test_main import refused
 
 import gan_jax
-from gan_jax import priors
+from gan_jax import priors, sample
 from gan_jax.errors import UsageError
 
 KEY = jax.random.key(0)
@@ -140,3 +140,30 @@ def test_pictures_and_walks_of_several_truncations(run, draw, tmp_path):
             assert picture.size == (3 * 58 + 2, 2 * 58 + 2)  # a row of each
     outcome = draw(*to, "--label=all", f"--out={tmp_path}/x.png")
     refused(outcome, "one class, or one truncation")
+
+
+def test_a_walk_is_straight_in_what_a_game_s_own_truncation_makes(
+    run, tmp_path, monkeypatch
+):
+    def truncate(params, stats, z, psi):
+        return z | {"z": psi * z["z"] ** 3}
+
+    built = run.built._replace(game=run.game._replace(truncate=truncate))
+    own = dataclasses.replace(run, built=built)
+    monkeypatch.setattr(sample, "load", lambda *_: own)
+    seen, generate = [], type(run).generate
+    monkeypatch.setattr(
+        type(run), "generate", lambda self, z: seen.append(z) or generate(self, z)
+    )
+    flags = f"--out={tmp_path}/walk.gif", "--workdir=run", "--num=2", "--label=7"
+    for psi, more in ((1.0, ()), (0.5, ("--truncation=.5",))):
+        seen.clear()
+        sample.main([*flags, "--interpolate", *more])
+        z = run.latents(2 * sample._STATIONS, label="7")
+        stations = psi * np.asarray(z["z"]).reshape(sample._STATIONS, 2, -1) ** 3
+        way = np.stack([place["z"] for place in seen])
+        assert len(way) == sample._STATIONS * sample._FRAMES
+        np.testing.assert_allclose(way[:: sample._FRAMES], stations, rtol=1e-5)
+        half = way[sample._FRAMES // 2]
+        np.testing.assert_allclose(half, stations[:2].mean(0), rtol=1e-4, atol=1e-6)
+        assert (np.stack([place["y"] for place in seen]) == 7).all()
