@@ -17,7 +17,7 @@ from gan_jax.data.loading import load_dataset
 from gan_jax.data.scaling import identity
 from gan_jax.data.source import Source
 from gan_jax.data.stream import Records
-from gan_jax.loop import costs, parallel
+from gan_jax.loop import costs, dry_run, parallel
 from gan_jax.loop.dry_run import of_layers
 
 
@@ -87,6 +87,11 @@ def test_nothing_is_written_and_memory_is_that_of_the_run(
     assert needed > 2 * mebibytes(outcome.out, "copy of these, to be saved")
     assert "devices: 2 of 2, 2 for a minibatch, 8 examples each" in outcome.out
     assert "it fits: a device has" in outcome.out
+    time = r"^time: ([\d.e+]+) ms a step, (\d+):(\d+) for"
+    ((each, minutes, rest),) = re.findall(time, outcome.out, re.MULTILINE)
+    training = float(each) / 1e3 * config.steps
+    assert 60 * int(minutes) + int(rest) == pytest.approx(training, rel=0.01, abs=1)
+    assert training > 0
 
     monkeypatch.setattr(costs, "free_memory", lambda devices: [2**20] * len(devices))
     monkeypatch.setattr(costs, "temporary", lambda programs, mesh: 0)
@@ -103,6 +108,7 @@ def test_players_of_several_networks(gan, tmp_path, monkeypatch, game):
     own = str(models.__path__[0]).replace("gan_jax/models", "tests/models")
     monkeypatch.setattr(models, "__path__", [*models.__path__, own])
     monkeypatch.setattr(costs, "temporary", lambda programs, mesh: 0)  # no compiling
+    monkeypatch.setattr(dry_run, "_seconds_a_step", lambda config, dataset: 0.25)
     flags = *BRIEF, f"game.name={game}", *GAMES[game]
     given = [f"--config.{flag}" for flag in flags]
     outcome = gan(*given, f"--workdir={tmp_path}/run", "--dry_run")
@@ -111,6 +117,7 @@ def test_players_of_several_networks(gan, tmp_path, monkeypatch, game):
     assert re.search(rf"^{network} ", outcome.out, re.MULTILINE)
     (flops,) = re.findall(r"operations of a step: ([\d.e-]+) GFLOP", outcome.out)
     assert float(flops) > 0
+    assert "time: 250 ms a step, " in outcome.out
     assert not (tmp_path / "run").exists()
 
 

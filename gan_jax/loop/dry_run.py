@@ -5,7 +5,10 @@ import re
 
 import jax
 from tabulate import tabulate
+from tqdm import tqdm
 
+from gan_jax.benchmark import timing
+from gan_jax.benchmark.ours import Ours
 from gan_jax.config.validation import validate
 from gan_jax.data.feed import feed_of_shapes
 from gan_jax.data.stream import AHEAD, Records
@@ -18,8 +21,9 @@ def dry_run(config) -> None:
     """Prints the parameters of both players, layer by layer, and what a step costs.
 
     The step is compiled for the devices that would train, for the memory that XLA plans
-    with, and nothing is run. Raises UsageError for a config that cannot be trained, and
-    where a device has less memory free than is needed: so a training would end, too.
+    with; where that fits, a few seconds of steps tell how long a training would take.
+    Raises UsageError for a config that cannot be trained, and where a device has less
+    memory free than is needed: so a training would end, too.
     """
     validate(config)
     mesh = parallel.data_mesh(config)
@@ -46,7 +50,21 @@ def dry_run(config) -> None:
             f"{_mebibytes(free)} free; a smaller config.batch_size or a larger "
             "config.accumulate needs less"
         )
-    print(f"it fits: a device has {_mebibytes(free)} free")
+    print(f"it fits: a device has {_mebibytes(free)} free", flush=True)
+
+    seconds = _seconds_a_step(config, dataset)
+    training = tqdm.format_interval(seconds * config.steps)
+    print(
+        f"time: {1e3 * seconds:,.3g} ms a step, {training} for {config.steps:,} steps, "
+        "and what pictures, checkpoints and evaluations take"
+    )
+
+
+def _seconds_a_step(config, dataset):
+    """As `python -m gan_jax.benchmark` measures them, once and for two seconds."""
+    ours = Ours(config, dataset)
+    steps = timing.warm_up({"ours": ours})["ours"]
+    return ours.take(steps) / steps
 
 
 def of_layers(name: str, params) -> str:
