@@ -18,7 +18,7 @@ def get_config():
     config = default.get_config()
     config.steps = 6_000
     config.batch_size = 64
-    config.game = dict(name="pggan", fade=32_768, stay=32_768, batches=(64, 64, 64, 32))
+    config.game = dict(name="pggan", fade=16_384, stay=16_384, batches=(64, 64, 64, 32))
     config.loss = dict(name="wasserstein")
     config.penalty = dict(name="wgan_gp_drift")
     config.generator = dict(name="pggan", channel_base=128, channel_max=64)
@@ -26,7 +26,7 @@ def get_config():
     config.prior = dict(name="normal", dim=64)
     config.data = dict(name="tfds", builder="mnist", pad=2)
     config.d_optimizer = dict(name="adam", learning_rate=1e-3, b1=0.0, b2=0.99)
-    config.g_optimizer = dict(name="adam", learning_rate=1e-3, b1=0.0, b2=0.99)
+    config.g_optimizer = dict(name="adam", learning_rate=5e-4, b1=0.0, b2=0.99)
     config.ema_decay = 0.99
     config.sample_every = 256
     config.checkpoint_every = 512
