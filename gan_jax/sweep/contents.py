@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from gan_jax.loop.log import pictures_by_step
 from gan_jax.sweep import curves
 from gan_jax.sweep.columns import Column, median_member, of_interest
 from gan_jax.sweep.folder import Sweep
@@ -213,15 +214,14 @@ def _samples(cells, labels, shown):
 
 def _newest_picture(workdir):
     """(step, image) of the newest whole picture of samples; None twice without any."""
-    files = [x for x in (workdir / "samples").glob("*.png") if x.stem.isdigit()]
-    for file in sorted(files, key=lambda file: int(file.stem), reverse=True):
+    for step, file in reversed(pictures_by_step(workdir).items()):
         try:
             with Image.open(file) as image:
                 picture = image.convert("RGB")
         except (OSError, SyntaxError, ValueError):  # while it is being written
             continue
         picture.thumbnail((_LARGEST, _LARGEST))
-        return int(file.stem), picture
+        return step, picture
     return None, None
 
 
