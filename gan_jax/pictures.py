@@ -136,7 +136,12 @@ def write_animation(path: Path, frames, rest: bool = True) -> None:
 
 
 def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
-    """Draws both losses, D's mean outputs and its accuracy over the steps.
+    """Writes `draw_curves` to a file."""
+    write_image(path, draw_curves(metrics, loss))
+
+
+def draw_curves(metrics: dict[str, np.ndarray], loss) -> np.ndarray:
+    """Both losses, D's mean outputs and its accuracy over the steps: [H, W, 3].
 
     metrics: of `Run.metrics`; pale as logged, and their running means. A grey line
     marks the value at equilibrium, where p_g = p_data and D is the best there is, as
@@ -181,7 +186,7 @@ def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
             panel.axhline(equilibrium, label="equilibrium", **line)
         panel.set(title=title, xlabel="step")
         panel.legend(fontsize="small")
-    write_image(path, render(figure))
+    return render(figure)
 
 
 def write_quality(path: Path, metrics: dict[str, np.ndarray], perfect) -> None:

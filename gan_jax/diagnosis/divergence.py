@@ -47,7 +47,7 @@ def _explosion(e, name):
         return None
     sizes = np.abs(values)
     newest = sizes[-_ROWS:].min()
-    usual = np.quantile(sizes[: len(sizes) * 3 // 4], 0.9)
+    usual = np.median(sizes[: len(sizes) * 3 // 4])
     if newest > _EXPLODED * usual:
         return (
             f"{name} is {values[-1]:.3g} at step {steps[-1]:,.0f}, "

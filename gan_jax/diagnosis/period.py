@@ -36,8 +36,11 @@ def period(values: np.ndarray) -> Period | None:
     below = np.flatnonzero(correlations < 0)
     if not len(below):
         return None
-    peak = int(below[0] + np.argmax(correlations[below[0] :]))
-    correlation = float(correlations[peak])
+    after = correlations[below[0] :]
+    peak = int(np.argmax(after >= 0.9 * after.max()))  # of several periods the first
+    while peak + 1 < len(after) and after[peak + 1] > after[peak]:
+        peak += 1
+    correlation, peak = float(after[peak]), int(peak + below[0])
     if peak < _FEWEST or correlation < max(_CORRELATED, 4 / np.sqrt(n)):
         return None
     return Period(peak, float(np.sqrt(2 * variance)), correlation)

@@ -1,4 +1,4 @@
-"""How the players stand: D has won, D is at chance, they go round, D knows by heart.
+"""How the players stand: who has won, whether they go round, what D knows by heart.
 
 By D's accuracy and probabilities, which mean the same under all losses that have them,
 and not by raw losses. Under losses that see only differences of scores, as a critic's,
@@ -22,6 +22,7 @@ from gan_jax.diagnosis.period import period
 _SURE = 0.98  # accuracy of a D that tells all apart, of real and of made examples
 _TELLS = 0.6  # of one that tells some; 0.5 is chance
 _CHANCE = 0.05  # around 0.5
+_FOOLED = 0.4  # of one that G leads by the nose
 _LASTS = 0.2  # of the rows, what is no passing thing
 _UNSEEN = 0.5  # of D's lead, what is left of it on held-out examples
 _SWING = 0.1  # of probabilities, from the middle to an end
@@ -112,7 +113,17 @@ def at_chance(e: Evidence, poor: bool) -> Finding:
     steps, values = known
     right = smooth(values.mean(axis=0))
     now, best = recent(values).mean(), right.max()
-    if abs(now - 0.5) > _CHANCE:
+    if now < _FOOLED:
+        return Finding(
+            "G has won",
+            "alarm",
+            f"of late D is right about {now:.0%} of all examples, half of them by "
+            "chance",
+            "D learns too slowly: G has found what pleases this D, which need not be "
+            "like the data.",
+            offers.against_weak_d,
+        )
+    if now > 0.5 + _CHANCE:
         return Finding(_AT_CHANCE, "fine", f"of late D is right about {now:.0%} of all")
     seen = (
         f"of late D is right about {now:.0%} of all examples, half of them by chance; "

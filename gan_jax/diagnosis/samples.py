@@ -12,7 +12,7 @@ from gan_jax.diagnosis.finding import Finding
 _RARE = 0.2  # of a class's share of the data, below which it is missing
 _LOOKS = 3  # the newest, in all of which a mode has to be missing
 _FRAMES = 50  # pictures that are read, evenly chosen
-_ALIKE = 0.1  # of the variance of all pixels, what samples differ by
+_ALIKE = 0.08  # of the variance of all pixels, what samples differ by
 _LONG = 5  # pictures
 _WANDERS = 0.4  # total variation distance between the classes of two looks
 
@@ -38,7 +38,7 @@ def missing(e: Evidence) -> Finding:
     if newest >= k:
         return Finding(_MISSING, "fine", seen)
     if counts.max() > newest:
-        best = int(np.argmax(counts))
+        best = np.flatnonzero(counts == counts.max())[-1]
         seen += f", {counts[best]:,.0f} of them at step {steps[best]:,.0f}"
     growing = len(counts) == 1 or counts[-1] > counts[:-1].max()
     if growing:
@@ -148,9 +148,12 @@ def _meanwhile(e, first, last):
 
 
 def _varieties(e):
-    """Steps and, of each picture, the share of pixels' variance between samples."""
+    """Steps and, of each picture, the share of pixels' variance between samples.
+
+    Without the untrained G's, which are noise.
+    """
     rows, columns = e.config.sample_grid
-    files = list(e.pictures.items())
+    files = [(step, file) for step, file in e.pictures.items() if step > 0]
     chosen = np.linspace(0, len(files) - 1, min(len(files), _FRAMES)).astype(int)
     found = {}
     for step, file in (files[i] for i in chosen):

@@ -1,6 +1,5 @@
 """What the report of a sweep says, as plain text, tables and pictures."""
 
-import io
 import json
 import math
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from gan_jax.loop.log import pictures_by_step
+from gan_jax.pages import as_png
 from gan_jax.sweep import curves
 from gan_jax.sweep.columns import Column, median_member, of_interest
 from gan_jax.sweep.folder import Sweep
@@ -184,7 +184,7 @@ def _curves(cells, labels, shown):
     for number, column in enumerate(shown, start=1):
         picture = curves.draw(column, cells, labels)
         if picture is not None:
-            png = _png(Image.fromarray(picture))
+            png = as_png(Image.fromarray(picture))
             caption = [column.label]
             if column.protocol is not None:
                 caption.append(str(column.protocol))
@@ -208,7 +208,7 @@ def _samples(cells, labels, shown):
             value = column.last([member])[member.name][1]
             caption.append(f"{column.label} {value:.4g}, the middle of {cell.counts}")
         file = f"samples_{cell.number:03d}.png"
-        found.append(Picture(file, _png(picture), caption))
+        found.append(Picture(file, as_png(picture), caption))
     return found
 
 
@@ -223,12 +223,6 @@ def _newest_picture(workdir):
         picture.thumbnail((_LARGEST, _LARGEST))
         return step, picture
     return None, None
-
-
-def _png(image):
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    return file.getvalue()
 
 
 def _runs(members):
