@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 
 from gan_jax import cli, diagnose, dirac_gan, pictures
-from gan_jax.config.files import load_experiment, override, to_json
+from gan_jax.config.files import fields, from_json, load_experiment, override, to_json
 from gan_jax.config.validation import validate
 from gan_jax.diagnosis import diagnose as diagnosis_of
-from gan_jax.diagnosis import in_a_line
+from gan_jax.diagnosis import in_a_line, offers
 from gan_jax.diagnosis.period import period
 from gan_jax.metrics.protocol import Measurement, Protocol, append
 
 KEPT = json.loads((Path(__file__).parent / "data" / "logs.json").read_text())
 DIGITS = {"shape": [8, 8, 1], "size": 1797, "classes": list("0123456789")}
 MNIST = DIGITS | {"shape": [28, 28, 1], "size": 50_000, "shares": [0.1] * 10}
+CIFAR = DIGITS | {"shape": [32, 32, 3]}
 RING = {"shape": [2], "size": 100_000, "classes": [], "modes": {"means": [[0, 0]] * 8}}
 STEPS = np.arange(50, 2_001, 50)  # of the rows of a log
 NOISE = np.random.default_rng(0).normal(size=(8, len(STEPS)))
@@ -50,7 +51,8 @@ def logged(tmp_path):
 def players(real, made, real_accuracy, fake_accuracy):
     """Columns of D's outputs and accuracies around these values, with noise."""
     given = real, made, real_accuracy, fake_accuracy
-    values = [np.broadcast_to(x, len(STEPS)) + 0.01 * n for x, n in zip(given, NOISE)]
+    pairs = zip(given, NOISE[:4], strict=True)
+    values = [np.broadcast_to(x, len(STEPS)) + 0.01 * noise for x, noise in pairs]
     names = "d_real", "d_fake", "d_real_accuracy", "d_fake_accuracy"
     columns = dict(zip(names, values, strict=True))
     return columns | {x: np.clip(columns[x], 0, 1) for x in names[2:]}
@@ -340,3 +342,163 @@ def test_what_a_run_or_its_sweep_has_recorded_is_said(logged, tmp_path):
     (tmp_path / "status.json").write_text(json.dumps(status))
     found = diagnosis_of(tmp_path)
     assert (alarms(found), found.alarms[0].seen) == (["divergence"], "diverged: x")
+
+
+# --- runs -------------------------------------------------------------------------
+
+RATES = "d_optimizer.learning_rate", "g_optimizer.learning_rate"
+
+
+def rates(d, g):
+    return [f"{name}={x}" for name, x in zip(RATES, (d, g), strict=True)]
+
+
+BAD = {
+    "D has won": [*rates(1e-2, 1e-6), "steps=200"],
+    "G has won": [*rates(1e-7, 5e-3), "steps=200"],
+    "samples are alike": [
+        *("prior.name=uniform", "prior.dim=8", "prior.low=-1e-6", "prior.high=1e-6"),
+        *("steps=150", "sample_every=25", "sample_grid=3,3"),
+    ],
+    "divergence": [
+        *("loss.name=wasserstein", "d_optimizer.name=sgd", RATES[0] + "=0.3"),
+        *("steps=100", "log_every=1"),
+    ],
+    "D is over-fitted": [
+        *("data.split=train[:64]", "data.validation_split=train[1500:]"),
+        *("discriminator.widths=128", "generator.widths=64", "batch_size=32"),
+        *("validate_every=50", "steps=800", *rates(1e-3, 5e-4)),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_run_made_to_fail_is_told_how_it_fails(gan, small, tmp_path, name):
+    changes = ["log_every=5", "sample_every=1000", "checkpoint_every=1000", *BAD[name]]
+    flags = [f"--config.{change}" for change in changes]
+    outcome = gan(*small, *flags, f"--workdir={tmp_path}")
+    assert outcome.status == (3 if name == "divergence" else 0)
+    assert name in alarms(diagnosis_of(tmp_path))
+    if name != "divergence":
+        *_, line, done = outcome.err.splitlines()
+        assert done.startswith("done: ")
+        assert line.startswith("diagnosis: ")
+        assert line.endswith(
+            f"; more by python -m gan_jax.diagnose --workdir={tmp_path}"
+        )
+        assert name in line
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_kept_logs_of_runs_are_read_as_they_went(tmp_path, logged, name):
+    """Thinned logs of short runs, all good ones but the last.
+
+    mnist_stylegan2 drew one image until step 2,400, which was another one at each look.
+    """
+    kept = KEPT[name]
+    changes = {field.replace(".", "__"): x for field, x in kept["changes"].items()}
+    columns = kept["columns"]
+    steps = np.array(columns.pop("step"))
+    found = logged({}, kept["experiment"], kept["data"], steps, **changes)
+    rows = [
+        {"step": int(step)}
+        | {name: x[i] for name, x in columns.items() if x[i] is not None}
+        for i, step in enumerate(steps)
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "metrics.jsonl").write_text(text)
+    found = diagnosis_of(tmp_path)
+    assert alarms(found) == kept["alarms"]
+    assert sum(x.verdict != "unknown" for x in found.findings) >= 3
+
+
+def test_nothing_alarming_is_said_where_too_little_was_logged(digits_run):
+    found = diagnosis_of(digits_run)
+    assert alarms(found) == []
+    assert {x.verdict for x in found.findings} == {"unknown"}
+    assert in_a_line(digits_run).startswith("diagnosis: too little was logged")
+
+
+def test_a_line_never_ends_a_run(tmp_path):
+    assert in_a_line(tmp_path).startswith(f"diagnosis: none, no run in {tmp_path}")
+
+
+# --- what is offered --------------------------------------------------------------
+
+OFFERS = [
+    offers.against_strong_d,
+    offers.against_weak_d,
+    offers.against_missing_modes,
+    offers.against_oscillation,
+    offers.against_overfitting,
+    offers.against_divergence,
+]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "data", "never"),
+    [
+        ("digits", DIGITS, "dtype"),
+        ("toy2d", RING, "augmentation"),  # of images
+        ("mnist_wgan_gp", MNIST, "penalty.name=r1 "),
+        ("cifar_dcgan", CIFAR, "penalty.name=r1 "),  # D has batch norm
+    ],
+)
+def test_whatever_is_offered_is_a_run_that_can_be_had(logged, experiment, data, never):
+    evidence = logged({}, experiment, data).evidence
+    for against in OFFERS:
+        found = against(evidence)
+        assert found, against
+        for offer in found:
+            rest, changes = cli.split_off_changes(offer.changes.split())
+            assert rest == []
+            changed = from_json(to_json(evidence.config))
+            override(changed, changes)
+            validate(changed)
+            assert fields(changed) != fields(evidence.config)
+            assert never not in f"{offer.changes} "
+            assert offer.why
+
+
+# --- the command ------------------------------------------------------------------
+
+
+def run(capsys, *arguments):
+    status = cli.run(diagnose.main, list(map(str, arguments)))
+    return status, *capsys.readouterr()
+
+
+def test_the_command_says_what_was_seen_what_it_may_mean_and_what_to_type(
+    logged, tmp_path, capsys
+):
+    logged(players(0.99, 0.01, 1.0, 1.0))
+    status, out, err = run(capsys, f"--workdir={tmp_path}")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"{tmp_path}: digits, logged to step 2,000 of 12,000\n")
+    parts = out.split("\n\n")
+    assert [part.splitlines()[0] for part in parts[1:]] == [
+        "What stands out", "Not seen", "The logs do not say",
+    ]  # fmt: skip
+    assert "D has won: since step 50" in parts[1]
+    assert "\n      --config.penalty.name=r1\n" in parts[1]
+    assert max(map(len, out.splitlines()[1:])) <= 88
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (None, None, "no run in"),
+        ("config.json", "{", "is not the record of a run"),
+        ("metrics.jsonl", '{"loss": 3}\n', "is not the log of a run"),
+        ("metrics.jsonl", "[1]\n", "is not the log of a run"),
+        ("sweep.json", "{}", "is a sweep"),
+    ],
+)
+def test_what_is_no_run_is_one_line(logged, tmp_path, capsys, name, content, said):
+    if name is not None:
+        logged({})
+        (tmp_path / name).write_text(content)
+    status, out, err = run(capsys, f"--workdir={tmp_path}")
+    assert (status, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1

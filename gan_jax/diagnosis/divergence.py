@@ -27,7 +27,11 @@ def diverging(e: Evidence) -> Finding:
         )
     rows = min((len(e.series[x][0]) for x in _WATCHED if x in e.series), default=0)
     if rows < FEWEST:
-        return Finding(_NAME, "unknown", f"{rows} rows of losses were logged")
+        seen = (
+            f"{rows} rows of losses were logged; a run that ended by divergence has "
+            "said so in its last line"
+        )
+        return Finding(_NAME, "unknown", seen)
     return Finding(_NAME, "fine", "losses and gradients keep to their usual size")
 
 

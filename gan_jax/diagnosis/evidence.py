@@ -70,7 +70,7 @@ def gather(workdir: Path, built: Built | None = None) -> Evidence:
         )
     try:
         series = read_series(workdir)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise UsageError(f"{workdir}/metrics.jsonl is not the log of a run") from None
     for name, found in _evaluated(workdir).items():
         series.setdefault(name, found)
