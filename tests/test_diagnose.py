@@ -27,7 +27,8 @@ NOISE = np.random.default_rng(0).normal(size=(8, len(STEPS)))
 def logged(tmp_path):
     """Writes the log of a run: (columns, experiment, changes, data) -> its diagnosis.
 
-    columns: of metrics.jsonl; those shorter than the steps are spread over them
+    columns: of metrics.jsonl, None where there is nothing; those shorter than the steps
+             are spread over them
     """
 
     def logged(columns, experiment="digits", data=DIGITS, steps=STEPS, **changes):
@@ -40,7 +41,7 @@ def logged(tmp_path):
         for name, values in columns.items():
             places = np.linspace(0, len(rows), len(values) + 1).astype(int)[1:] - 1
             for place, value in zip(places, values, strict=True):
-                rows[place][name] = float(value)
+                rows[place] |= {} if value is None else {name: float(value)}
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (tmp_path / "metrics.jsonl").write_text(text)
         return diagnosis_of(tmp_path)
@@ -367,7 +368,7 @@ BAD = {
     "D is over-fitted": [
         *("data.split=train[:64]", "data.validation_split=train[1500:]"),
         *("discriminator.widths=128", "generator.widths=64", "batch_size=32"),
-        *("validate_every=50", "steps=800", *rates(1e-3, 5e-4)),
+        *("validate_every=50", "steps=600", "log_every=10", *rates(1e-3, 5e-4)),
     ],
 }
 
@@ -390,26 +391,18 @@ def test_a_run_made_to_fail_is_told_how_it_fails(gan, small, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_kept_logs_of_runs_are_read_as_they_went(tmp_path, logged, name):
+def test_kept_logs_of_runs_are_read_as_they_went(logged, name):
     """Thinned logs of short runs, all good ones but the last.
 
     mnist_stylegan2 drew one image until step 2,400, which was another one at each look.
     """
     kept = KEPT[name]
     changes = {field.replace(".", "__"): x for field, x in kept["changes"].items()}
-    columns = kept["columns"]
-    steps = np.array(columns.pop("step"))
-    found = logged({}, kept["experiment"], kept["data"], steps, **changes)
-    rows = [
-        {"step": int(step)}
-        | {name: x[i] for name, x in columns.items() if x[i] is not None}
-        for i, step in enumerate(steps)
-    ]
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    (tmp_path / "metrics.jsonl").write_text(text)
-    found = diagnosis_of(tmp_path)
+    columns = dict(kept["columns"])
+    steps = columns.pop("step")
+    found = logged(columns, kept["experiment"], kept["data"], steps, **changes)
     assert alarms(found) == kept["alarms"]
-    assert sum(x.verdict != "unknown" for x in found.findings) >= 3
+    assert sum(x.verdict != "unknown" for x in found.findings) >= 2
 
 
 def test_nothing_alarming_is_said_where_too_little_was_logged(digits_run):
