@@ -96,6 +96,12 @@ def test_a_d_that_won_for_a_while_is_worth_a_look(logged):
     assert "from step 550 to 1,200" in said.seen
 
 
+def test_a_d_that_is_right_and_not_sure_is_worth_a_look(logged):
+    found = logged(players(0.7, 0.4, 1.0, 1.0))
+    assert alarms(found) == []
+    assert verdicts(found)["D has won"] == "note"
+
+
 def test_a_d_that_is_good_has_not_won(logged):
     found = logged(players(0.85, 0.12, 0.95, 0.93))
     assert alarms(found) == []
@@ -214,6 +220,7 @@ def test_samples_that_are_of_other_classes_at_every_look(logged):
          "step 2,000, 8 of them at step 800"),
         ([2, 4, 5, 6], "note", "6 of 8"),
         ([3], "note", "3 of 8"),
+        ([1, 0, 0, 0], "alarm", "0 of 8"),
     ],
 )  # fmt: skip
 def test_modes_are_missing_where_no_look_of_late_has_them(logged, modes, verdict, said):

@@ -55,7 +55,7 @@ def _explosion(e, name):
     if newest > _EXPLODED * usual:
         return (
             f"{name} is {values[-1]:.3g} at step {steps[-1]:,.0f}, "
-            f"{sizes[-1] / usual:,.0f} times what it was before"
+            f"{sizes[-1] / usual:.3g} times what it was before"
         )
     rest = dict(zip(("d_loss", "g_loss"), e.loss.losses_at_rest, strict=True))
     at_rest = rest.get(name)

@@ -20,6 +20,7 @@ from gan_jax.diagnosis.finding import Finding
 from gan_jax.diagnosis.period import period
 
 _SURE = 0.98  # accuracy of a D that tells all apart, of real and of made examples
+_LEAD = 0.5  # in probability, of one that is sure
 _CHANCE = 0.05  # around 0.5
 _FOOLED = 0.4  # of one that G leads by the nose
 _LASTS = 0.2  # of the rows, what is no passing thing
@@ -83,8 +84,16 @@ def won(e: Evidence) -> Finding:
     )
     if e.config.loss.name == "saturating":
         meaning += " Under loss saturating G's gradient vanishes there."
-    verdict = "alarm" if lasts and not beside else "note"
+    alarming = lasts and not beside and _is_sure(e, steps[part])
+    verdict = "alarm" if alarming else "note"
     return Finding(_WON, verdict, seen, meaning, offers.against_strong_d)
+
+
+def _is_sure(e, steps):
+    """Whether D's probabilities lie apart too, at these steps; of scores, always."""
+    known, (real, made) = e.together("d_real", "d_fake")
+    lead = (real - made)[np.isin(known, steps)]
+    return not e.loss.logits or (len(lead) > 0 and lead.mean() >= _LEAD)
 
 
 def _outputs(e, steps):

@@ -41,7 +41,9 @@ def missing(e: Evidence) -> Finding:
         best = np.flatnonzero(counts == counts.max())[-1]
         seen += f", {counts[best]:,.0f} of them at step {steps[best]:,.0f}"
     growing = len(counts) == 1 or counts[-1] > counts[:-1].max()
-    if growing:
+    if not newest:
+        meaning = "G has not come to the data yet, or was thrown from them."
+    elif growing:
         meaning = "They may still be found: there were never more of them."
     else:
         meaning = (
