@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gan_jax.accumulation import accumulated
 from gan_jax.augmentations import Augmentation
@@ -70,6 +71,12 @@ def build(config, info, mean) -> Built:
     jax.eval_shape(at_step, hparams(config), 0)
     scaling = bind("scaling", config.scaling)()
     return Built(game, d_tx, g_tx, at_step, prior, scaling, info)
+
+
+def rebuild(config, info) -> Built:
+    """The same from a run's record, without its data."""
+    # only networks that are initialised need the data's mean; here any will do
+    return build(config, info, mean=lambda: np.full(info["shape"], 0.5))
 
 
 def _copied_first(config, numbers, step):

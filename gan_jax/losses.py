@@ -48,6 +48,19 @@ class Loss(NamedTuple):
             return None
         return float(self.output(jnp.float32(self.equilibrium)))
 
+    @property
+    def losses_at_rest(self) -> tuple[float | None, float | None]:
+        """What D's and G's losses are at equilibrium, each None where not known.
+
+        Where scores are known up to a constant, a loss is if the constant changes
+        nothing.
+        """
+        known = self.equilibrium is not None
+        scores = [jnp.float32([s]) for s in ([self.equilibrium] if known else [0, 1])]
+        values = [{float(f(s, s)) for s in scores} for f in (self.d, self.g)]
+        d, g = (found.pop() if len(found) == 1 else None for found in values)
+        return d, g
+
     def verdicts(self, d_real, d_fake) -> dict:
         """D's mean outputs, and how often it is on the right side of the equilibrium.
 

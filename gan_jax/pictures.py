@@ -29,6 +29,17 @@ def grid(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return picture.repeat(3, axis=2) if c == 1 else picture
 
 
+def cells(picture: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """The images [n, h, w, c] that `grid` has put into a picture, as it shows them."""
+    gap = 2
+    h, w = (picture.shape[0] - gap) // rows, (picture.shape[1] - gap) // columns
+    picture = picture[gap : gap + rows * h, gap : gap + columns * w]
+    images = picture.reshape(rows, h, columns, w, -1).swapaxes(1, 2)
+    return images[:, :, : h - gap, : w - gap].reshape(
+        rows * columns, h - gap, w - gap, -1
+    )
+
+
 def scatter(points: np.ndarray, behind=None, label: str = "data") -> np.ndarray:
     """The first two coordinates of vectors [n, d] as a picture [H, W, 3].
 
@@ -125,14 +136,19 @@ def write_animation(path: Path, frames, rest: bool = True) -> None:
 
 
 def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
-    """Draws both losses, D's mean outputs and its accuracy over the steps.
+    """Writes `draw_curves` to a file."""
+    write_image(path, draw_curves(metrics, loss))
+
+
+def draw_curves(metrics: dict[str, np.ndarray], loss) -> np.ndarray:
+    """Both losses, D's mean outputs and its accuracy over the steps: [H, W, 3].
 
     metrics: of `Run.metrics`; pale as logged, and their running means. A grey line
     marks the value at equilibrium, where p_g = p_data and D is the best there is, as
     far as it is known. What is minimised beside D's loss has a panel of its own, and so
     has what else a game may measure.
     """
-    d_rest, g_rest = _losses_at_equilibrium(loss)
+    d_rest, g_rest = loss.losses_at_rest
     output = "D, probability of real" if loss.logits else "D, mean score"
     panels = [
         ("D's loss", {"training": "d_loss", "held out": "validation_d_loss"},
@@ -170,19 +186,7 @@ def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
             panel.axhline(equilibrium, label="equilibrium", **line)
         panel.set(title=title, xlabel="step")
         panel.legend(fontsize="small")
-    write_image(path, render(figure))
-
-
-def _losses_at_equilibrium(loss):
-    """The value of either player's loss there, or None.
-
-    Where scores are known up to a constant, a loss is if the constant changes nothing.
-    """
-    known = loss.equilibrium is not None
-    scores = [np.float32([s]) for s in ([loss.equilibrium] if known else [0, 1])]
-    for player in (loss.d, loss.g):
-        values = {float(player(score, score)) for score in scores}
-        yield values.pop() if len(values) == 1 else None
+    return render(figure)
 
 
 def write_quality(path: Path, metrics: dict[str, np.ndarray], perfect) -> None:

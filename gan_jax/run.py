@@ -10,7 +10,7 @@ import numpy as np
 
 from gan_jax.asked import Asked, in_chunks
 from gan_jax.batch_norm import recalibrated
-from gan_jax.build import Built, build, initial_state
+from gan_jax.build import Built, initial_state, rebuild
 from gan_jax.config.files import from_json
 from gan_jax.data.text import decode, require_codes
 from gan_jax.errors import UsageError, nearest
@@ -242,7 +242,6 @@ def load(workdir, step: int | str | None = None) -> Run:
             f"--config=EXPERIMENT --workdir={workdir}"
         )
     config, info = from_json(record["config"]), record["data"]
-    # only networks that are initialised need the data's mean; here any will do
-    built = build(config, info, mean=lambda: np.full(info["shape"], 0.5))
+    built = rebuild(config, info)
     like = jax.eval_shape(lambda: initial_state(config, built))
     return Run(workdir, config, checkpoint.restore(folder, like, step), built)

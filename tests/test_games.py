@@ -16,7 +16,7 @@ import pytest
 from conftest import REPOSITORY
 from test_main import refused
 
-from gan_jax import dirac_gan, layers, losses, pictures, priors, sample
+from gan_jax import dirac_gan, layers, losses, priors, sample
 from gan_jax.batch_norm import recalibrated
 from gan_jax.build import initial_state
 from gan_jax.config import resolve
@@ -225,7 +225,7 @@ def test_a_loss_is_known_at_equilibrium_as_far_as_a_constant_changes_nothing():
         "hinge": (2, 0),
     }
     for name, values in known.items():
-        found = pictures._losses_at_equilibrium(getattr(losses, name)())
+        found = getattr(losses, name)().losses_at_rest
         for value, expected in zip(found, values, strict=True):
             assert value == (expected if expected is None else pytest.approx(expected))
 

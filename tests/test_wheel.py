@@ -48,6 +48,8 @@ def test_the_wheel_carries_the_experiments_and_trains_on_its_own(
     files = {path.name for path in weights.iterdir()}
     assert files == {"mnist.npz", "cifar10.npz"}
     assert (installed / "gan_jax" / "sweep" / "report.html").is_file()
+    pages = {path.name for path in (installed / "gan_jax" / "pages").iterdir()}
+    assert {"run.html", "slider.js", "style.css"} <= pages
     assert not list(installed.rglob("__pycache__"))
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -15,6 +15,8 @@ from gan_jax import pictures
 from gan_jax.loop import multihost
 
 _SECONDS_BETWEEN_LINES = 5.0
+Series = tuple[np.ndarray, np.ndarray]  # rising steps [n] and values [n], none NaN
+
 _SHOWN = {"d_loss": "D loss", "g_loss": "G loss", "d_real": "D(x)", "d_fake": "D(G(z))"}
 
 
@@ -93,6 +95,27 @@ def read_metrics(workdir: Path) -> dict[str, np.ndarray]:
         name: np.array([row.get(name, np.nan) for row in rows], np.float64)
         for name in names
     }
+
+
+def read_series(workdir: Path) -> dict[str, Series]:
+    """The course of every metric that a run logged; empty before the first row."""
+    metrics = read_metrics(workdir)
+    if not metrics:
+        return {}
+    steps = metrics.pop("step")
+    series = {}
+    for name, values in metrics.items():
+        known = ~np.isnan(steps) & ~np.isnan(values)
+        if known.any():
+            order = np.argsort(steps[known], kind="stable")
+            series[name] = steps[known][order], values[known][order]
+    return series
+
+
+def pictures_by_step(workdir: Path) -> dict[int, Path]:
+    """The pictures of a run's samples by their steps, in order."""
+    files = (workdir / "samples").glob("*.png")
+    return dict(sorted((int(x.stem), x) for x in files if x.stem.isdigit()))
 
 
 def write_curves(workdir: Path, loss, perfect: dict[str, float]) -> None:

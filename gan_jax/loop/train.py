@@ -76,6 +76,10 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
         state = parallel.everywhere(state, mesh)
         with contextlib.closing(make_feed(config, dataset, mesh)) as feed:
             state = run_steps(config, dispatch, feed, state, observer)
+    if multihost.is_chief():
+        from gan_jax.diagnosis import in_a_line  # at the end, and not at every start
+
+        say(in_a_line(workdir, built))
     say(f"done: {config.steps:,} steps, in {workdir}")
     return state
 

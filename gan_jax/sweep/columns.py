@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gan_jax.loop.log import Series
 from gan_jax.metrics import protocol
 from gan_jax.metrics.choice import drawn
 from gan_jax.metrics.protocol import Protocol
-from gan_jax.sweep.results import Cell, Member, Series
+from gan_jax.sweep.results import Cell, Member
 
 # of logged metrics: how training goes, rather than what the samples are worth
 _TRAINING = re.compile(r"(d|g|validation)_.*|class_\d+")

@@ -1,12 +1,13 @@
 """What the report of a sweep says, as plain text, tables and pictures."""
 
-import io
 import json
 import math
 from typing import NamedTuple
 
 from PIL import Image
 
+from gan_jax.loop.log import pictures_by_step
+from gan_jax.pages import as_png
 from gan_jax.sweep import curves
 from gan_jax.sweep.columns import Column, median_member, of_interest
 from gan_jax.sweep.folder import Sweep
@@ -183,7 +184,7 @@ def _curves(cells, labels, shown):
     for number, column in enumerate(shown, start=1):
         picture = curves.draw(column, cells, labels)
         if picture is not None:
-            png = _png(Image.fromarray(picture))
+            png = as_png(Image.fromarray(picture))
             caption = [column.label]
             if column.protocol is not None:
                 caption.append(str(column.protocol))
@@ -207,28 +208,21 @@ def _samples(cells, labels, shown):
             value = column.last([member])[member.name][1]
             caption.append(f"{column.label} {value:.4g}, the middle of {cell.counts}")
         file = f"samples_{cell.number:03d}.png"
-        found.append(Picture(file, _png(picture), caption))
+        found.append(Picture(file, as_png(picture), caption))
     return found
 
 
 def _newest_picture(workdir):
     """(step, image) of the newest whole picture of samples; None twice without any."""
-    files = [x for x in (workdir / "samples").glob("*.png") if x.stem.isdigit()]
-    for file in sorted(files, key=lambda file: int(file.stem), reverse=True):
+    for step, file in reversed(pictures_by_step(workdir).items()):
         try:
             with Image.open(file) as image:
                 picture = image.convert("RGB")
         except (OSError, SyntaxError, ValueError):  # while it is being written
             continue
         picture.thumbnail((_LARGEST, _LARGEST))
-        return int(file.stem), picture
+        return step, picture
     return None, None
-
-
-def _png(image):
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    return file.getvalue()
 
 
 def _runs(members):

@@ -4,16 +4,15 @@ All of it is made anew from the runs' own files, also while they still run; the 
 files give the same bytes.
 """
 
-import base64
 import csv
 import html
 import io
-import os
 import re
-import string
 from pathlib import Path
 
+from gan_jax import pages
 from gan_jax.errors import UsageError
+from gan_jax.pages import escaped
 from gan_jax.sweep import folder
 from gan_jax.sweep.columns import Column, make_columns
 from gan_jax.sweep.contents import Contents, Picture, Table, gather
@@ -63,18 +62,12 @@ def write(directory: Path) -> None:
     try:
         pictures.mkdir(exist_ok=True)
         for file, content in files.items():
-            _replace(file, content)
+            pages.replace(file, content)
         for file in set(pictures.glob("*.png")) - set(files):
             file.unlink(missing_ok=True)  # of an earlier report
     except OSError as error:
         said = error.strerror
         raise UsageError(f"no report can be written to {directory}: {said}") from None
-
-
-def _replace(file, content):
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, file)
 
 
 def csv_text(members: list[Member], columns: list[Column]) -> str:
@@ -109,52 +102,22 @@ def harmless(value):
 
 def page(contents: Contents) -> str:
     """report.html: one file with all that it shows; nothing in it is executed."""
-    facts = [f"<dt>{_html(a)}</dt><dd>{_html(b)}</dd>" for a, b in contents.facts]
-    how = [f"<li><b>{_html(a)}</b>: {_html(b)}</li>" for a, b in contents.protocols]
-    warnings = [f'<p class="warning">{_html(text)}</p>' for text in contents.warnings]
-    return string.Template(_TEMPLATE.read_text()).substitute(
-        title=_html(contents.title),
-        facts="\n".join(facts),
+    how = [f"<li><b>{escaped(a)}</b>: {escaped(b)}</li>" for a, b in contents.protocols]
+    warnings = [f'<p class="warning">{escaped(x)}</p>' for x in contents.warnings]
+    return pages.fill(
+        _TEMPLATE,
+        title=escaped(contents.title),
+        facts=pages.facts(contents.facts),
         warnings="\n".join(warnings),
         reading=_READING,
-        table=_html_table(contents.table),
+        table=pages.table(*contents.table),
         protocols="\n".join(how),
         about_curves=_ABOUT_CURVES,
         apart=" apart" if contents.apart else "",
-        curves="\n".join(map(_html_figure, contents.curves)),
+        curves="\n".join(pages.figure(x.png, x.caption) for x in contents.curves),
         about_samples=_ABOUT_SAMPLES,
-        samples="\n".join(map(_html_figure, contents.samples)),
-        runs=_html_table(contents.runs),
-    )
-
-
-def _html(text):
-    return html.escape(" ".join(text.split()))
-
-
-def _html_table(table: Table):
-    def cell(text):
-        first, *rest = map(_html, text.split("\n"))
-        return f"<td>{first}{''.join(f'<small>{line}</small>' for line in rest)}</td>"
-
-    # where a long header may be broken
-    headers = [_html(text).replace(".", ".<wbr>") for text in table.headers]
-    heads = "".join(f'<th scope="col">{text}</th>' for text in headers)
-    rows = "\n".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in table.rows)
-    return (
-        f'<div class="wide" tabindex="0"><table>\n<thead><tr>{heads}</tr></thead>\n'
-        f"<tbody>\n{rows}\n</tbody>\n</table></div>"
-    )
-
-
-def _html_figure(picture: Picture):
-    title, *rest = map(_html, picture.caption)
-    data = base64.b64encode(picture.png).decode()
-    said = "".join(f"<span>{line}</span>" for line in rest)
-    return (
-        f'<figure><div class="wide" tabindex="0"><img alt="{title}" '
-        f'src="data:image/png;base64,{data}"></div>'
-        f"<figcaption>{title}{said}</figcaption></figure>"
+        samples="\n".join(pages.figure(x.png, x.caption) for x in contents.samples),
+        runs=pages.table(*contents.runs),
     )
 
 

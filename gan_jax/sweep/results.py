@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_jax.errors import UsageError
-from gan_jax.loop.log import read_metrics
+from gan_jax.loop.log import Series, read_series
 from gan_jax.loop.workdir import read_record
 from gan_jax.metrics import protocol
 from gan_jax.metrics.protocol import Measurement
@@ -21,8 +21,6 @@ from gan_jax.sweep.points import place
 
 ENDED = ("diverged", "failed")  # without having come to their last step
 _STATUSES = ("done", *ENDED, "interrupted", "running", "not begun")
-
-Series = tuple[np.ndarray, np.ndarray]  # rising steps [n] and values [n], none NaN
 
 
 class Member(NamedTuple):
@@ -68,7 +66,7 @@ def _read_member(workdir, overrides):
         record = None
         problems.append("config.json cannot be read")
     try:
-        logged = _read_logged(workdir)
+        logged = read_series(workdir)
     except (ValueError, TypeError, KeyError, OSError):
         logged = {}
         problems.append("metrics.jsonl cannot be read")
@@ -90,21 +88,6 @@ def _read_member(workdir, overrides):
         logged=logged,
         measurements=measurements,
     )
-
-
-def _read_logged(workdir):
-    """The course of every metric; empty before the first row."""
-    metrics = read_metrics(workdir)
-    if not metrics:
-        return {}
-    steps = metrics.pop("step")
-    logged = {}
-    for name, values in metrics.items():
-        known = ~np.isnan(steps) & ~np.isnan(values)
-        if known.any():
-            order = np.argsort(steps[known], kind="stable")
-            logged[name] = steps[known][order], values[known][order]
-    return logged
 
 
 def _read_measurements(workdir):
