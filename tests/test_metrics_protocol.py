@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
 
+from gan_jax.config.files import load_experiment, title
 from gan_jax.errors import UsageError
 from gan_jax.metrics.protocol import Measurement, Protocol, compare, table
 
@@ -179,3 +181,14 @@ def test_models_and_steps_are_rows_and_values_columns():
         "01234567, reference mnist test, reference size 10000, batch norm running, "
         "ema True"
     )
+
+
+def test_a_record_that_names_a_file_does_not_run_it(tmp_path, monkeypatch):
+    """What a work directory says is data, which may come from anywhere."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "planted.py").write_text("open('ran', 'w').close()\n")
+    config, _ = load_experiment("digits.py")
+    for name in ("planted", str(tmp_path / "planted"), "../planted"):
+        assert re.fullmatch(rf"{re.escape(name)} [0-9a-f]{{8}}", title(name, config))
+    assert title("digits", config) == "digits"
+    assert not (tmp_path / "ran").exists()

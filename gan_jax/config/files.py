@@ -84,6 +84,15 @@ def find_experiment(path: str) -> Path:
     raise UsageError(f"no config file {path!r}; {nearest(path, names)}")
 
 
+def own_experiment(name: str) -> Path | None:
+    """The project's own file of an experiment that a run was recorded under, if any.
+
+    A record is data, which may come from anywhere: no other file is run for its sake.
+    """
+    own = {file.stem: file for file in experiments_dir().rglob("[a-z]*.py")}
+    return own.get(name)
+
+
 def load_module(path: str) -> types.ModuleType:
     """The module of an experiment's file, run anew.
 
@@ -211,11 +220,11 @@ def title(experiment: str, config) -> str:
     """
     kept = ("seed", *FREE_FIELDS)
     chosen = {name: x for name, x in fields(config).items() if name not in kept}
-    try:
-        base = fields(load_experiment(f"{experiment}.py")[0])
-    except UsageError:
+    own = own_experiment(experiment)
+    if own is None:
         text = json.dumps(chosen, sort_keys=True)
         return f"{experiment} {zlib.crc32(text.encode()):08x}"
+    base = fields(load_experiment(str(own))[0])
     changed = [f"{name}={x}" for name, x in chosen.items() if base.get(name) != x]
     return " ".join([experiment, *changed])
 

@@ -9,7 +9,12 @@ from pathlib import Path
 from PIL import Image
 
 from gan_jax import pages, pictures
-from gan_jax.config.files import experiments_dir, fields, load_experiment
+from gan_jax.config.files import (
+    experiments_dir,
+    fields,
+    load_experiment,
+    own_experiment,
+)
 from gan_jax.diagnosis import Diagnosis, diagnose
 from gan_jax.loop.log import pictures_by_step, read_metrics
 from gan_jax.metrics import protocol
@@ -169,17 +174,14 @@ def _value(measurement, name):
 
 def _config(e):
     """What differs from the experiment, and all fields."""
-    name = e.record["experiment"]
-    own = {file.stem: file for file in experiments_dir().rglob("[a-z]*.py")}
-    # a file of the user's is not run for a page: it may be gone, or another one
-    base = name if name in own else "default"
-    there, here = fields(load_experiment(str(own[base]))[0]), fields(e.config)
+    own = own_experiment(e.record["experiment"]) or own_experiment("default")
+    there, here = fields(load_experiment(str(own))[0]), fields(e.config)
     changed = [
         [field, str(there.get(field, "absent")), str(here.get(field, "absent"))]
         for field in sorted(there | here)
         if there.get(field) != here.get(field)
     ]
-    file = f"experiments/{own[base].relative_to(experiments_dir())}"
+    file = f"experiments/{own.relative_to(experiments_dir())}"
     differences = (
         pages.table(["field", file, "this run"], changed)
         if changed
