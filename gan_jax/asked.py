@@ -2,12 +2,17 @@
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
+from gan_jax.build import Built
 from gan_jax.data.text import require_codes
 from gan_jax.errors import UsageError
+from gan_jax.games import Game
+from gan_jax.state import TrainState
 
 _CHUNK = 256  # images that a network sees at a time
 _PIXELS = 2**18  # of large ones
@@ -15,6 +20,21 @@ _PIXELS = 2**18  # of large ones
 
 class Asked:
     """The part of a `Run` that asks its players."""
+
+    workdir: Path
+    config: Any
+    state: TrainState
+    built: Built
+
+    @property
+    def game(self) -> Game:
+        """What the players wanted, as pure functions."""
+        return self.built.game
+
+    @property
+    def info(self) -> dict:
+        """Of the data: shape, size, classes, what was fitted to them, modes."""
+        return self.built.info
 
     def discriminate(
         self, images, probability: bool = False, labels=None, inputs=None

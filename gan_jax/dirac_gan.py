@@ -5,6 +5,7 @@ are zeros, G makes theta of every latent, and D(x) = e + psi x, where e is the l
 score at equilibrium, or 0 where it has none. The equilibrium is (0, 0).
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import jax
@@ -84,7 +85,7 @@ def _fooled(s):
 
 # d(D's loss) / ds and -d(G's loss) / ds, where s = psi theta is the score of the
 # generated point above that of equilibrium
-_PULLS = {
+_PULLS: dict[str, tuple[Callable, Callable]] = {
     "saturating": (jax.nn.sigmoid, jax.nn.sigmoid),
     "non_saturating": (jax.nn.sigmoid, _fooled),
     "least_squares": (lambda s: 0.5 + s, lambda s: 0.5 - s),  # targets 0, 1, 1

@@ -9,6 +9,7 @@ import functools
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> None:
 
 def _flags():
     values = cli.new_flags()
-    define = {"flag_values": values}
+    define: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string("workdir", "runs/digits", "the run's work directory", **define)
     flags.DEFINE_list(
         "metrics",

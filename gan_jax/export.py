@@ -16,6 +16,7 @@ latents are images. The generator is the average, where the run has one.
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -35,7 +36,7 @@ _PLATFORMS = "cpu", "cuda", "rocm", "tpu"
 def main(arguments: list[str]) -> None:
     """Reads the flags and writes the folder."""
     values = cli.new_flags()
-    define = {"flag_values": values}
+    define: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string("workdir", "runs/digits", "the run's work directory", **define)
     flags.DEFINE_string("out", None, "a folder; WORKDIR/export if not given", **define)
     flags.DEFINE_string(

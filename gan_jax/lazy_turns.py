@@ -7,7 +7,6 @@ As in StyleGAN2, whose penalties are updates of their own (Karras et al. 2020, s
 import jax
 
 from gan_jax.games import Game
-from gan_jax.state import TrainState
 from gan_jax.train_step import minibatch, turn_keys
 from gan_jax.turns import play
 
@@ -22,7 +21,7 @@ def make_lazy_turns(game: Game, d_tx, g_tx, schedule, taken: int):
         player, opponent = lazy.player, {"d": "g", "g": "d"}[lazy.player]
         tx = {"d": d_tx, "g": g_tx}[player]
 
-        def turn(state: TrainState, batch):
+        def turn(state, batch):
             before = state.replace(step=state.step - 1)  # the step that is now over
             key = turn_keys(before, taken + len(game.lazy))[taken + i]
             numbers = schedule(before.hparams, before.step)

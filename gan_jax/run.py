@@ -14,7 +14,6 @@ from gan_jax.build import Built, initial_state, rebuild
 from gan_jax.config.files import from_json
 from gan_jax.data.text import decode, require_codes
 from gan_jax.errors import UsageError, nearest
-from gan_jax.games import Game
 from gan_jax.loop import checkpoint
 from gan_jax.loop.log import read_metrics
 from gan_jax.loop.workdir import read_record
@@ -72,7 +71,7 @@ class Run(Asked):
                 f"batch_norm={batch_norm}: generator {self.config.generator.name} of "
                 f"{self.workdir} has no batch norm"
             )
-        state = self.state if ema else self.state.replace(g_ema=None)
+        state = self.state if ema else dataclasses.replace(self.state, g_ema=None)
         how = {"batch_norm": batch_norm, "ema": ema, "truncation": truncation}
         run = dataclasses.replace(self, state=state, **how)
         if truncation is not None:
@@ -85,18 +84,9 @@ class Run(Asked):
 
             of_run = run.game, params, stats, run.config.batch_size
             stats = recalibrated(*of_run, latents=latents)
-            run = dataclasses.replace(run, state=state.replace(g_ema=(params, stats)))
+            state = dataclasses.replace(state, g_ema=(params, stats))
+            run = dataclasses.replace(run, state=state)
         return run
-
-    @property
-    def game(self) -> Game:
-        """What the players wanted, as pure functions."""
-        return self.built.game
-
-    @property
-    def info(self) -> dict:
-        """Of the data: shape, size, classes, what was fitted to them, modes."""
-        return self.built.info
 
     def latents(
         self,

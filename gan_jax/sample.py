@@ -12,6 +12,7 @@ the same latents by each, a row of each.
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -30,7 +31,7 @@ _STATIONS, _FRAMES = 5, 16  # of a walk, and from one station to the next
 def main(arguments: list[str]) -> None:
     """Reads the flags and writes what they ask for."""
     values = cli.new_flags()
-    define = {"flag_values": values}
+    define: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string("workdir", "runs/digits", "the run's work directory", **define)
     flags.DEFINE_integer("num", 64, "number of samples", 1, **define)
     flags.DEFINE_string("out", "samples.png", "the file to write", **define)

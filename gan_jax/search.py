@@ -85,7 +85,7 @@ def _check(out, values):
 
 def _flags():
     values = cli.new_flags()
-    define = {"flag_values": values}
+    define: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string("workdir", "runs/digits", "the run's work directory", **define)
     flags.DEFINE_string(
         "target", None, "an image of the run's size, or a folder of them", **define

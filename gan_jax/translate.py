@@ -8,6 +8,7 @@ goes the other way, where the game goes both ways.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from tqdm import tqdm
@@ -45,7 +46,7 @@ def main(arguments: list[str]) -> None:
 
 def _flags():
     values = cli.new_flags()
-    define = {"flag_values": values}
+    define: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string("workdir", "runs/facades", "the run's work directory", **define)
     flags.DEFINE_string("input", None, "an image, or a folder of images", **define)
     flags.DEFINE_string(

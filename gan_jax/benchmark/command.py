@@ -21,6 +21,7 @@ turns, and beside them one run alone, as often as there are members: A B C A B C
 
 import json
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -63,7 +64,7 @@ def main(arguments: list[str]) -> None:
 
 def _flags():
     values = cli.new_flags()
-    define = {"flag_values": values}
+    define: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string(
         "config", "experiments/digits.py", "the experiment's file", **define
     )

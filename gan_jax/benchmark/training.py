@@ -1,6 +1,7 @@
 """One experiment, alone or beside its PyTorch twin."""
 
 import contextlib
+from typing import Any
 
 import jax
 
@@ -25,7 +26,7 @@ def measure(values, config, changes) -> dict:
     dataset = load_training_data(config)
     with contextlib.ExitStack() as stack:
         ours = Ours(config, dataset)
-        sides = {"ours": ours}
+        sides: dict[str, Any] = {"ours": ours}
         if peer:
             sides["peer"] = Theirs(twin, config, dataset, values.peer_compile)
             stack.callback(sides["peer"].close)

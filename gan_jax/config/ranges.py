@@ -7,13 +7,13 @@ can batch wherever the entry's numbers are data.
 """
 
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 
 class Range(NamedTuple):
     """holds: whether a value of the right type is accepted; message: what is"""
 
-    holds: Callable[[object], bool]
+    holds: Callable[[Any], bool]
     message: str
 
 

@@ -8,7 +8,7 @@ import inspect
 import math
 import types
 import typing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gan_jax.config import resolve
 from gan_jax.config.ranges import Range
@@ -20,7 +20,7 @@ _PLAIN = (bool, int, float, str)
 class Kind(NamedTuple):
     """What a field may be: its type, and which values of it, or all if None."""
 
-    type: object
+    type: Any
     range: Range | None = None
 
 

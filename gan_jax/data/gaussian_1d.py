@@ -46,8 +46,8 @@ def load(
     """
     name = split_name(split, _SPLITS)
     means = np.float64(means)
-    stds, weights = _each(means, "stds", stds), _each(means, "weights", weights)
-    shares = weights / weights.sum()
+    stds, shares = _each(means, "stds", stds), _each(means, "weights", weights)
+    shares = shares / shares.sum()
 
     def fresh(arrays, key, shape):
         mode_key, normal_key = jax.random.split(key)

@@ -11,7 +11,8 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -201,7 +202,7 @@ def _leave_signals_to_the_run(worker, workers):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def placed_ahead(steps: Iterator, place: Callable) -> Iterator:
+def placed_ahead(steps: Generator, place: Callable) -> Generator:
     """place(examples) of each step, two steps before it is used.
 
     `place` begins to copy to the device and does not wait, like `jax.device_put`: the
@@ -241,7 +242,8 @@ class Stream:
             )
             return placed_ahead(steps, place)
 
-        self._start, self._steps, self._next = start, None, None
+        self._start, self._next = start, None
+        self._steps: Any = None
 
     def take(self, step: int):
         """The examples of `step`; those of the step after it are on their way."""

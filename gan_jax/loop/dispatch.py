@@ -111,8 +111,8 @@ def _of_game(game, config, built, dataset, mesh, population) -> Dispatch:
     by_itself = [(every, afterwards(turn)) for every, turn in lazy]
     if k > _MAX_UNROLLED or not pace.steady:
         turns = {name: guarded(turn) for name, turn in make_turns(*parts).items()}
-        by_turns = _by_turns(turns, batch_of, lift, pace, config.g_steps)
-        return _single_steps(*by_turns, by_itself, mesh)
+        take, programs = _by_turns(turns, batch_of, lift, pace, config.g_steps)
+        return _single_steps(take, programs, by_itself, mesh)
 
     def step_of(train_step):
         def step(state, arrays, indices, key):
@@ -126,8 +126,8 @@ def _of_game(game, config, built, dataset, mesh, population) -> Dispatch:
     most = _steps_per_dispatch(config, isinstance(dataset.arrays, Records))
     if most == 1:
         # a convolution inside of a condition is slow on CPU, as inside of a loop
-        one_by_one = _one_by_one(step_of(train_step), lift, config.log_every)
-        return _single_steps(*one_by_one, by_itself, mesh)
+        take, programs = _one_by_one(step_of(train_step), lift, config.log_every)
+        return _single_steps(take, programs, by_itself, mesh)
     return _many(step_of(with_lazy_turns(train_step, lazy)), lift, mesh, k, most)
 
 

@@ -15,9 +15,8 @@ def prepare_process() -> None:
     To be called before anything is computed.
     """
     _keep_freed_memory()
-    if (
-        jax.config.jax_compilation_cache_dir is None
-    ):  # not by $JAX_COMPILATION_CACHE_DIR
+    known = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    if known is None:  # not by $JAX_COMPILATION_CACHE_DIR
         folder = str(cache.directory() / "compiled")
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

@@ -10,6 +10,7 @@ import hashlib
 import pickle
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,7 @@ _UNUSED = ("fc.bias", "AuxLogits.", "num_batches_tracked")
 def main(arguments: list[str]) -> None:
     """Reads the flags and writes what they ask for."""
     values = cli.new_flags()
-    define = {"flag_values": values}
+    define: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string("pth", None, "the weights as PyTorch keeps them", **define)
     flags.DEFINE_string("out", "inception.npz", "or a .safetensors file", **define)
     cli.parse(values, arguments)

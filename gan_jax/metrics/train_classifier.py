@@ -8,7 +8,7 @@ made to --out, by default where the package looks for them.
 
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -60,7 +60,7 @@ RECIPES = {
 def main(arguments: list[str]) -> None:
     """Reads the flags, trains and writes."""
     values = cli.new_flags()
-    define = {"flag_values": values}
+    define: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string("data", "mnist", " or ".join(RECIPES), **define)
     flags.DEFINE_string("out", None, "the .npz file to write", **define)
     flags.DEFINE_integer("epochs", None, "passes over the data", 1, **define)

@@ -19,6 +19,7 @@ import importlib.util
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from tabulate import tabulate
@@ -63,7 +64,7 @@ def main(arguments: list[str]) -> None:
 
 def _flags():
     values = cli.new_flags()
-    define = {"flag_values": values}
+    define: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string(
         "config", "experiments/digits.py", "the experiment's file", **define
     )
