@@ -9,6 +9,7 @@ from gan_jax.config import resolve
 from gan_jax.config.ranges import (
     Count,
     CountOrZero,
+    Decay,
     Fraction,
     Positive,
     Range,
@@ -45,7 +46,7 @@ FIELDS = {
         "turns": typing.Literal["alternating", "simultaneous", "extragradient"],
         "dtype": typing.Literal["float32", "bfloat16"],
         "matmul_precision": typing.Literal["highest", "high", "default"],
-        "ema_decay": Fraction,
+        "ema_decay": Decay,
         "ema_start": CountOrZero,
         "devices": CountOrZero,
         "steps_per_dispatch": CountOrZero,

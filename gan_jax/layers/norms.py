@@ -37,13 +37,29 @@ def batch_statistics(layer, x, train):
     # read by three passes over memory, which are not to make it anew
     x = lax.optimization_barrier(x).astype(jnp.float32)
     axes = tuple(range(x.ndim - 1))
-    mean = jnp.mean(x, axes)
-    var = jnp.maximum(0.0, jnp.mean(jnp.square(x), axes) - jnp.square(mean))
+    shift = _far_from_zero(x[:8], axes)
+    shifted = x - spread(shift, x, -1)
+    rest = jnp.mean(shifted, axes)
+    var = jnp.maximum(0.0, jnp.mean(jnp.square(shifted), axes) - jnp.square(rest))
+    mean = shift + rest
     if not layer.is_initializing():
         old = layer.momentum
         running_mean.value = old * running_mean.value + (1 - old) * mean
         running_var.value = old * running_var.value + (1 - old) * var
     return x, mean, var
+
+
+def _far_from_zero(few, axes):
+    """About the mean of channels that deviate little from it, else 0, [channels].
+
+    few: examples that tell of all
+
+    E[x^2] - E[x]^2 is computed in one pass, and of 1,000 +- 1 a sixth of it is rounding.
+    """
+    few = lax.stop_gradient(few)
+    mean = jnp.mean(few, axes)
+    var = jnp.mean(jnp.square(few - spread(mean, few, -1)), axes)
+    return jnp.where(jnp.square(mean) > 1e4 * var, mean, 0.0)
 
 
 class BatchNorm(nn.Module):
