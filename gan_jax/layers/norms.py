@@ -54,7 +54,7 @@ def _far_from_zero(few, axes):
 
     few: examples that tell of all
 
-    E[x^2] - E[x]^2 is computed in one pass, and of 1,000 +- 1 a sixth of it is rounding.
+    E[x^2] - E[x]^2 takes one pass, but of 1,000 +- 1 a sixth of it is rounding.
     """
     few = lax.stop_gradient(few)
     mean = jnp.mean(few, axes)
