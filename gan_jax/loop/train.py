@@ -115,6 +115,8 @@ def announce(config, dataset, state, devices: str) -> None:
 
     shape = "x".join(map(str, dataset.info["shape"]))
     say(f"data: {config.data.name}, {dataset.size:,} examples of {shape}")
+    for note in dataset.notes:
+        say(f"note: {note}")
     if dataset.other:
         say(f"other data: {config.other.name}, {dataset.other.size:,} examples")
     for info in (dataset.info, dataset.info.get("other", {})):
