@@ -48,6 +48,7 @@ FIELDS = {
         "matmul_precision": typing.Literal["highest", "high", "default"],
         "ema_decay": Decay,
         "ema_start": CountOrZero,
+        "init_from": str,
         "devices": CountOrZero,
         "steps_per_dispatch": CountOrZero,
         "evaluate_every": CountOrZero,

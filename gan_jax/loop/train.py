@@ -14,6 +14,7 @@ from gan_jax.data.labels import describe
 from gan_jax.data.loading import load_training_data
 from gan_jax.data.stream import Records
 from gan_jax.errors import Interrupted, UsageError
+from gan_jax.init_from import first_state
 from gan_jax.loop import multihost, parallel
 from gan_jax.loop.checkpoint import restore, saved_steps
 from gan_jax.loop.dispatch import make_dispatch
@@ -59,7 +60,9 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
         refuse_other_data(workdir, dataset.info)
         resumes = bool(saved_steps(workdir / "checkpoints"))
         state = (
-            restore(workdir / "checkpoints", like, mesh=mesh) if resumes else fresh()
+            restore(workdir / "checkpoints", like, mesh=mesh)
+            if resumes
+            else first_state(config, built)
         )
         step = int(state.step)
         announce(config, dataset, state, parallel.describe(mesh, config))
