@@ -97,6 +97,21 @@ def test_an_outlier_among_the_real_spoils_precision_but_hardly_density():
     np.testing.assert_allclose(coverage, 1 / 500, atol=0.005)
 
 
+def test_features_that_coincide_are_warned_of():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 60, 4))
+    y[:40] = y[0]
+    x[:] = y[0]
+    with pytest.warns(UserWarning, match="coincide") as said:
+        density, _ = density_coverage(x, y, k=5)
+    assert density > 7
+    assert [str(warning.message).partition(":")[0] for warning in said] == [
+        "60 of 60 samples coincide with 5 others or more",
+        "40 of 60 reference examples coincide with 5 others or more",
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:.* coincide with 1 others")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_ties_are_within(dtype):
     """The border of a ball belongs to it, whatever rounding makes of two distances."""

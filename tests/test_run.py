@@ -23,6 +23,14 @@ def run(digits_run):
 # load()
 
 
+def test_names_that_are_no_text_are_refused(gan, draw, small):
+    """Of other locales, or no UTF-8: Orbax would call a sound run damaged."""
+    name = "runs/s\udcfc\udcdf"
+    for outcome in (draw(f"--workdir={name}"), gan(*small, f"--workdir={name}")):
+        assert outcome.status == 2
+        assert "this name is no text in the locale's" in outcome.error
+
+
 def test_samples_are_images_and_depend_on_the_seed_alone(run):
     samples = run.sample(7)
     assert samples.shape == (7, 8, 8, 1)

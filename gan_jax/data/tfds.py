@@ -21,6 +21,7 @@ from gan_jax.data.source import Source, hint, select, split_name, split_range
 from gan_jax.data.stream import Records
 from gan_jax.data.tfds_split import open_split
 from gan_jax.errors import UsageError
+from gan_jax.paths import readable
 
 AUTOMATIC = ("mnist", "fashion_mnist", "cifar10")
 
@@ -69,7 +70,8 @@ def load(
 
 def data_directory() -> Path:
     """Where TFDS keeps its data sets."""
-    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    given = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return readable(Path(given).expanduser())
 
 
 def _find(builder: str) -> Path:

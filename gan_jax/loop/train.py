@@ -29,6 +29,7 @@ from gan_jax.loop.workdir import (
     write_record,
 )
 from gan_jax.networks import has_batch_norm
+from gan_jax.paths import readable
 from gan_jax.state import TrainState
 
 
@@ -41,7 +42,7 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
     saved.
     """
     validate(config)
-    workdir = Path(workdir)
+    workdir = readable(Path(workdir))
     refuse_another_run(workdir, config, experiment)
     mesh = parallel.data_mesh(config)
     if jax.process_count() > 1 and config.best != "none":

@@ -14,6 +14,8 @@ All depend on the number of samples and of real examples, and on the features: u
 many of both as will be compared with.
 """
 
+import warnings
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -67,6 +69,14 @@ def _check(samples, reference, k):
     x = checks.vectors(samples, "samples", at_least=k + 1)
     y = checks.vectors(reference, "reference examples", at_least=k + 1)
     checks.same_width(samples=x, reference=y)
+    for name, rows in (("samples", x), ("reference examples", y)):
+        of_each = Counter(row.tobytes() for row in rows)
+        if alike := sum(count for count in of_each.values() if count > k):
+            warnings.warn(
+                f"{alike:,} of {len(rows):,} {name} coincide with {k} others or more: "
+                "their balls are points, and of density there may be any number",
+                stacklevel=3,
+            )
     return x, y
 
 
