@@ -66,7 +66,8 @@ def _attempt(path, function, *arguments, **keywords):
                 f"{path} holds Python objects, which are never unpickled; save plain "
                 "numbers, for instance images of one shape"
             ) from error
-        reason = " ".join(str(error).split()) or type(error).__name__
+        # zipfile quotes what it took for a name
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UsageError(f"{path} is damaged: {reason}") from error
 
 
