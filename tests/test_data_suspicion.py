@@ -90,3 +90,15 @@ def test_a_start_says_what_it_found(gan, small, tmp_path):
     assert said[0] == f"note: left out of {tmp_path}: 1 .txt"
     assert said[1] == "note: all 16 images are alike"
     assert "nearly black" in said[2]
+
+
+def test_what_is_transparent_shows_white():
+    from gan_jax import pictures
+
+    images = np.zeros((2, 60, 60, 4), np.uint8)
+    images[..., 0] = 200  # red, and seen through
+    images[1, ..., 3] = 255
+    picture = pictures.grid(images, 1, 2)
+    assert picture.shape == (64, 126, 3)
+    assert picture[30, 30].tolist() == [255, 255, 255]
+    assert picture[30, 90].tolist() == [200, 0, 0]

@@ -2,7 +2,6 @@
 
 import functools
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from gan_jax.data.finding import find
 from gan_jax.errors import UsageError
 
 # formats of 8 bits a channel
@@ -32,61 +32,8 @@ def image_names(folder: Path) -> list[Path]:
 
 
 def find_images(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """The same, and a line that counts what else lies there, if anything does.
-
-    Links are followed, but for those that lead back to a folder above; hidden files and
-    folders are left out. Raises UsageError where there are no images.
-    """
-    if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder}")
-    names, others = [], Counter()
-    for place, folders, files in os.walk(
-        folder,
-        followlinks=True,
-        onerror=lambda error: others.update(["folder that cannot be read"]),
-    ):
-        kinds = {name: _of_folder(folder, Path(place, name)) for name in folders}
-        folders[:] = [name for name in folders if not kinds[name]]
-        for file in (Path(place, name) for name in files):
-            kinds[file.name] = kind = _of_file(file)
-            if not kind:
-                names.append(file.relative_to(folder))
-        others.update(filter(None, kinds.values()))
-    if not names:
-        raise UsageError(
-            f"there are no images in {folder} or below it; looked for files ending in "
-            + " ".join(SUFFIXES)
-            + (f"; there are {_counted(others)}" if others else "")
-        )
-    left_out = (f"left out of {folder}: {_counted(others)}",) if others else ()
-    return sorted(names), left_out
-
-
-def _of_folder(top, folder):
-    """Why a folder is not looked into, or "" for one that is."""
-    if folder.name.startswith("."):
-        return "hidden folder"
-    above = [folder.parent, *folder.parent.parents]
-    inside = above[: above.index(top) + 1]
-    if folder.is_symlink() and any(folder.samefile(each) for each in inside):
-        return "link to a folder above it"
-    return ""
-
-
-def _of_file(file):
-    """Why a file is none of the images, or "" for one that is."""
-    if file.name.startswith("."):
-        return "hidden"
-    if not file.is_file():
-        return "broken link" if file.is_symlink() else "no file"
-    suffix = file.suffix.lower()
-    return "" if suffix in SUFFIXES else suffix or "without a suffix"
-
-
-def _counted(others):
-    shown = [f"{count:,} {kind}" for kind, count in others.most_common(8)]
-    rest = sum(others.values()) - sum(count for _, count in others.most_common(8))
-    return ", ".join(shown + [f"{rest:,} of other kinds"] * (rest > 0))
+    """The same, and a line that counts what else lies there, if anything does."""
+    return find(folder, SUFFIXES, "images")
 
 
 def require_channels(channels: int) -> None:
