@@ -819,6 +819,15 @@ def test_levels_of_16_bits_that_use_fewer(tmp_path, depth, top):
     assert plain.notes == ()
 
 
+def test_images_that_are_enlarged_are_counted(tmp_path):
+    for i, width in enumerate((4, 6, 8)):
+        picture(tmp_path / f"{i}.png", width, 8)
+    for size, count in ((4, 0), (6, 1), (8, 2)):
+        notes = folder.load(path=str(tmp_path), size=size).notes
+        said = f"{count} of 3 images are smaller than {size} pixels and enlarged"
+        assert notes == ((said,) if count else ())
+
+
 def test_transparency_as_a_channel(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (6, 6, 4), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")

@@ -55,11 +55,21 @@ def load(
     chosen = split_range(split, len(names))
     files = [folder / name for name in names[chosen]]
     opened, of_bits = reader(files, channels, bits, max_pixels)
-    x, readable, skipped = read_all(
-        files, lambda file: fitted(opened(file), size), skip_bad
-    )
+    enlarged = []
+
+    def read(file):
+        image = opened(file)
+        if min(image.size) < size:
+            enlarged.append(file)
+        return fitted(image, size)
+
+    x, readable, skipped = read_all(files, read, skip_bad)
+    notes += (*of_bits, *skipped)
+    if enlarged:
+        of_all = f"{len(enlarged):,} of {len(x):,} images"
+        notes += (f"{of_all} are smaller than {size} pixels and enlarged",)
     y = None if y is None else y[chosen][readable]
-    return Source(x, y, classes, notes=(*notes, *of_bits, *skipped))
+    return Source(x, y, classes, notes=notes)
 
 
 def _labels(folder: Path, names: list[Path]) -> tuple[np.ndarray, tuple[str, ...]]:

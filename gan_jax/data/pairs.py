@@ -12,7 +12,6 @@ from gan_jax.data.image_files import (
     as_array,
     find_images,
     fitted,
-    image_names,
     listed,
     pixels,
     read_all,
@@ -65,7 +64,10 @@ def load(
     def array(image):
         return as_array(image) if size is None else fitted(image, size)
 
-    partners = _partners(folder, names, Path(inputs).expanduser()) if inputs else []
+    partners = []
+    if inputs is not None:
+        partners, of_inputs = _partners(folder, names, Path(inputs).expanduser())
+        notes += of_inputs
     sought = [*files, *partners[chosen]]
     opened, of_bits = reader(sought, channels, bits, max_pixels)
     notes += of_bits
@@ -108,17 +110,18 @@ def _of_two_folders(files, partners, read, skip_bad, notes) -> Source:
     return Source(x, input=made_of, notes=(*notes, *skipped, *skipped_too))
 
 
-def _partners(folder: Path, names: list[Path], other: Path) -> list[Path]:
-    """The files below `other` with the names of those below `folder`.
+def _partners(folder: Path, names: list[Path], other: Path):
+    """The files below `other` with the names of those below `folder`, and notes.
 
     Raises UsageError that names the files without a partner, on either side, and those
     that have two.
     """
-    own, theirs = _by_name(folder, names), _by_name(other, image_names(other))
+    found, notes = find_images(other)
+    own, theirs = _by_name(folder, names), _by_name(other, found)
     for ours, others, place in ((own, theirs, other), (theirs, own, folder)):
         if lonely := [file for name, file in ours.items() if name not in others]:
             raise UsageError(f"in {place} there is no partner of {listed(lonely)}")
-    return [theirs[name] for name in own]
+    return [theirs[name] for name in own], notes
 
 
 def _by_name(folder: Path, names: list[Path]) -> dict[Path, Path]:
