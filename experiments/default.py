@@ -57,6 +57,9 @@ def get_config():
             # updates of it; 0: no average. Before step ema_start it is a copy of G
             ema_decay=0.0,
             ema_start=0,
+            # the work directory of a trained run, whose networks and average are
+            # the first ones of this run
+            init_from="none",
             # that share each minibatch; 0: as many of them as divide it
             devices=0,
             # steps in one program on the device; 0: as many as suit it

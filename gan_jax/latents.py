@@ -13,12 +13,15 @@ def slerp(a, b, t):
 
     The lengths are interpolated beside the directions, so that a path between normal
     latents, whose lengths are nearly the same, does not pass the improbable origin.
-    Between opposite points, where no arc is the shortest, it is the straight line.
+    Between opposite points, where no arc is the shortest, and from or to the origin,
+    which has no direction, it is the straight line.
     """
     a, b = np.asarray(a), np.asarray(b)
     length_a = np.linalg.norm(a, axis=-1, keepdims=True)
     length_b = np.linalg.norm(b, axis=-1, keepdims=True)
-    u, v = a / length_a, b / length_b
+    u = a / np.where(length_a > 0, length_a, 1)
+    v = b / np.where(length_b > 0, length_b, 1)
+    u, v = np.where(length_a > 0, u, v), np.where(length_b > 0, v, u)
     angle = np.arccos(np.clip(np.sum(u * v, axis=-1, keepdims=True), -1, 1))
     sine = np.sin(angle)
     small = sine < 1e-6  # nearly the same direction: the arc is a straight line

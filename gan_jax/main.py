@@ -38,6 +38,13 @@ def main(arguments: list[str]) -> None:
         "the same config goes on",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "init_from",
+        None,
+        "a trained run's work directory: a new run starts from its networks and its "
+        "average of G, as far as they fit (config.init_from)",
+        flag_values=values,
+    )
     flags.DEFINE_bool(
         "print_config", False, "print the resolved config as JSON", flag_values=values
     )
@@ -53,6 +60,8 @@ def main(arguments: list[str]) -> None:
     rest, changes = cli.split_off_changes(arguments)
     cli.parse(values, rest)
     config, doc = load_experiment(values.config)
+    if values.init_from is not None:
+        changes.append(("init_from", values.init_from))
     override(config, changes)
     if values.help:
         print(f"{__doc__}\n{cli.describe(values)}\n\n{values.config}: {doc.strip()}\n")

@@ -15,7 +15,9 @@ def grid(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """uint8 images [n, h, w, c], row by row, as one picture [H, W, 3].
 
     Small images are magnified by a whole factor, so that every pixel stays a square.
+    What is transparent shows white.
     """
+    images = _on_white(images) if images.shape[-1] == 4 else images
     _, h, w, c = images.shape
     factor = max(1, -(-_MIN_SIDE // max(h, w)))
     images = images.repeat(factor, axis=1).repeat(factor, axis=2)
@@ -38,6 +40,12 @@ def cells(picture: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return images[:, :, : h - gap, : w - gap].reshape(
         rows * columns, h - gap, w - gap, -1
     )
+
+
+def _on_white(images):
+    """RGBA images [n, h, w, 4] as RGB ones."""
+    share = images[..., 3:] / 255
+    return np.rint(images[..., :3] * share + 255 * (1 - share)).astype(np.uint8)
 
 
 def scatter(points: np.ndarray, behind=None, label: str = "data") -> np.ndarray:
@@ -109,7 +117,8 @@ def page(lines, columns: int) -> np.ndarray:
 
 
 def write_image(path: Path, picture: np.ndarray) -> None:
-    """Writes a picture in the format of the path's suffix."""
+    """Writes a picture [h, w, 1, 3 or 4] in the format of the path's suffix."""
+    picture = picture[..., 0] if picture.shape[-1] == 1 else picture
     Image.fromarray(picture).save(path)
 
 

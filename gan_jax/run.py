@@ -18,6 +18,7 @@ from gan_jax.loop import checkpoint
 from gan_jax.loop.log import read_metrics
 from gan_jax.loop.workdir import read_record
 from gan_jax.networks import has_batch_norm
+from gan_jax.paths import readable
 from gan_jax.sampling import chosen_way, latents_for, truncated
 from gan_jax.state import TrainState
 
@@ -214,7 +215,7 @@ def load(workdir, step: int | str | None = None) -> Run:
     Needs neither the run's data nor its devices. Raises UsageError where there is no
     run or no such checkpoint; a damaged newest one is passed over with a line.
     """
-    workdir = Path(workdir)
+    workdir = readable(Path(workdir))
     record = read_record(workdir)
     folder = workdir / "checkpoints"
     if step == "best":

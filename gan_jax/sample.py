@@ -1,15 +1,17 @@
 """Draws from a trained run: python -m gan_jax.sample --workdir=RUN --out=grid.png
 
-A picture (.png, .jpg, ...) shows the samples as a grid, arrays (.npz) hold them as x,
-uint8 [n, h, w, c], with their latents z; text is written as such, a sample a line, to a
-.txt; --interpolate writes a walk through the latent space, of a StyleGAN through its
-styles, as an animation (.gif or .webp). Where a run has labels, --label says of which
-class samples are to be, or all: a row of each. --truncation=.5 keeps latents near what
-is typical, for better samples of fewer kinds; --truncation=.2,.5,1 shows what it does:
-the same latents by each, a row of each.
+A picture (.png, .jpg, ...) shows the samples as a grid, a single one (--num=1) at its
+own size; --out=FOLDER/ is a .png of its own size for each, 00000.png and so on. Arrays
+(.npz) hold them as x, uint8 [n, h, w, c], with their latents z; text is written as
+such, a sample a line, to a .txt; --interpolate writes a walk through the latent space,
+of a StyleGAN through its styles, as an animation (.gif or .webp). Where a run has
+labels, --label says of which class samples are to be, or all: a row of each.
+--truncation=.5 keeps latents near what is typical, for better samples of fewer kinds;
+--truncation=.2,.5,1 shows what it does: the same latents by each, a row of each.
 """
 
 import math
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,12 @@ def main(arguments: list[str]) -> None:
     define: dict[str, Any] = {"flag_values": values}
     flags.DEFINE_string("workdir", "runs/digits", "the run's work directory", **define)
     flags.DEFINE_integer("num", 64, "number of samples", 1, **define)
-    flags.DEFINE_string("out", "samples.png", "the file to write", **define)
+    flags.DEFINE_string(
+        "out",
+        "samples.png",
+        "the file to write; a name that ends with / is a folder, of a file a sample",
+        **define,
+    )
     flags.DEFINE_integer("seed", 0, "of the latents", 0, 2**32 - 1, **define)
     flags.DEFINE_string(
         "step", None, "the checkpoint's, or best; the newest if not given", **define
@@ -65,7 +72,7 @@ def main(arguments: list[str]) -> None:
         print(f"{__doc__}\n{cli.describe(values)}")
         return
     out = Path(values.out).expanduser()
-    _check(out, values.interpolate)
+    each = _check(values.out, out, values.interpolate)
     truncations = _truncations(values.truncation)
     run = load(Path(values.workdir).expanduser(), parse_step(values.step))
     runs = [run.sampled_by(values.batch_norm, truncation=x) for x in truncations]
@@ -74,7 +81,7 @@ def main(arguments: list[str]) -> None:
             _write_walk(runs, out, values.num, values.seed, values.label)
         else:
             z, rows = _latents(runs, values.num, values.seed, values.label)
-            _write(runs, out, z, rows)
+            _write(runs, out, z, rows, each)
     except OSError as error:
         raise UsageError(f"--out={out} cannot be written: {error}") from None
     say(f"wrote {out}: {values.num} samples of {values.workdir}, step {run.state.step}")
@@ -114,31 +121,61 @@ def _latents(runs, num, seed, label):
     return z, parts if parts > 1 else None
 
 
-def _write(runs, out, z, rows):
-    """What each of the runs makes of latents, in the form of the file."""
+def _write(runs, out, z, rows, each):
+    """What the runs make of latents, in the form of the file, or `each` in its own."""
     pulled = [jax.device_get(run.truncated(z)) for run in runs]
     made = [run.generate(z) for run, z in zip(runs, pulled, strict=True)]
     samples, run = np.concatenate(made), runs[0]
-    if out.suffix == ".npz":
+    suffix = out.suffix.lower()
+    if each:
+        _write_each(samples, out, run)
+    elif suffix == ".npz":
         z = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pulled)
         arrays = z if isinstance(z, dict) else {"z": z}
         if "alphabet" in run.info:
             arrays = {**arrays, "text": run.text(samples)}
-        np.savez(out, x=samples, **arrays)
-    elif out.suffix == ".txt":
+        with out.open("wb") as file:
+            np.savez(file, x=samples, **arrays)
+    elif suffix == ".txt":
         lines = on_one_line(run.text(samples))
         out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     else:
-        pictures.write_image(out, _picture(run, samples, rows=rows))
+        alone = len(samples) == 1 and _is_image(run, samples)
+        picture = samples[0] if alone else _picture(run, samples, rows=rows)
+        pictures.write_image(out, picture)
 
 
-def _check(out, interpolate):
-    """Refuses, before the run is read, a file that cannot be written as asked."""
+def _write_each(samples, folder, run):
+    """Each of the images in a file of its own."""
+    if not _is_image(run, samples):
+        raise UsageError(
+            f"--out={folder}/: a file for each sample is for images, which "
+            f"{run.workdir} does not make; --out=FILE.npz has them as arrays"
+        )
+    folder.mkdir(exist_ok=True)
+    for i, image in enumerate(samples):
+        pictures.write_image(folder / f"{i:05d}.png", image)
+
+
+def _is_image(run, samples):
+    return samples.ndim == 4 and "alphabet" not in run.info
+
+
+def _check(text, out, interpolate):
+    """Refuses, before the run is read, what cannot be written as asked.
+
+    Returns whether it is a folder, of a file for each sample.
+    """
     accepted = _ANIMATIONS if interpolate else (".npz", ".txt", *pictures.SUFFIXES)
-    if out.suffix not in accepted:
+    is_folder = text.endswith(("/", os.sep)) or (out.is_dir() and not out.suffix)
+    each = is_folder and not interpolate
+    if each and out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"--out={text}: there are files in it; name a new folder")
+    if not each and out.suffix.lower() not in accepted:
         raise UsageError(f"--out={out}: {nearest(out.suffix, accepted)}")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"--out={out}: there is no folder {out.absolute().parent}")
+    return each
 
 
 def _picture(run, samples, path=None, rows=None):

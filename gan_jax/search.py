@@ -17,7 +17,14 @@ import numpy as np
 from absl import flags
 
 from gan_jax import cli, inversion, pictures
-from gan_jax.data.folder import as_array, image_names, pixels, read_image, with_reason
+from gan_jax.data.image_files import (
+    as_array,
+    bits_of,
+    image_names,
+    pixels,
+    read_image,
+    with_reason,
+)
 from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.log import say
 from gan_jax.metrics.case import flat
@@ -131,10 +138,10 @@ def _targets(run, values):
         files = [source]
     else:
         raise UsageError(f"--target={source}: there is no such file or folder")
-    images, failed = {}, {}
+    images, failed, bits = {}, {}, bits_of(files)
     for file in files:
         try:
-            images[file] = _read(file, run)
+            images[file] = _read(file, run, bits)
         except UsageError as error:
             failed[file] = error
     if not images:
@@ -148,10 +155,10 @@ def _targets(run, values):
     return Sought(found.z, rows, "\n".join([said, *told]), failed)
 
 
-def _read(file, run):
+def _read(file, run, bits=16):
     """An image as the run makes them, uint8 [h, w, c]."""
     height, width, channels = run.info["shape"]
-    image = as_array(read_image(file, channels))
+    image = as_array(read_image(file, channels, bits))
     if image.shape[:2] != (height, width):
         raise UsageError(
             f"it has {pixels(image)} pixels, but the run makes {width} x {height}"

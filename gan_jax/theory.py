@@ -52,7 +52,13 @@ def bars_and_stripes(side: int = 2):
 def kl(p, q, dx=1.0):
     """KL(p || q) in nats: infinite where q misses what p has, blind where p has nothing
     (Kullback and Leibler 1951).
+
+    Far out q is too small for a number and 0, where p may still be one: p counts as
+    nothing there if it is less than 1e-19 of its greatest value in float32.
     """
+    tiny = jnp.finfo(jnp.result_type(p, q)).tiny
+    lost = (q < tiny) & (p < tiny**0.5 * jnp.max(p))
+    p, q = jnp.where(lost, 0, p), jnp.where(lost, 1, q)
     return jnp.sum(rel_entr(p, q)) * dx
 
 

@@ -14,7 +14,14 @@ from absl import flags
 from tqdm import tqdm
 
 from gan_jax import cli, pictures
-from gan_jax.data.folder import as_array, fitted, image_names, read_image, with_reason
+from gan_jax.data.image_files import (
+    as_array,
+    bits_of,
+    fitted,
+    image_names,
+    read_image,
+    with_reason,
+)
 from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.log import say
 from gan_jax.run import load, parse_step
@@ -30,10 +37,10 @@ def main(arguments: list[str]) -> None:
     out, pairs = _pairs(values.input, values.out)
     run = load(Path(values.workdir).expanduser(), parse_step(values.step))
     run.translator(values.back)  # refuses, before a file is read
-    failed = {}
+    failed, bits = {}, bits_of(file for file, _ in pairs)
     for file, made in tqdm(pairs, disable=None):
         try:
-            image = _read(file, run.input_channels, values.size)
+            image = _read(file, run.input_channels, values.size, bits)
             (translation,) = run.translate(image[None], values.seed, values.back)
             _write(made, translation)
         except UsageError as error:
@@ -105,8 +112,8 @@ def _suffix(name):
     return name.suffix if name.suffix.lower() in pictures.SUFFIXES else ".png"
 
 
-def _read(file, channels, size):
-    image = read_image(file, channels)
+def _read(file, channels, size, bits):
+    image = read_image(file, channels, bits)
     return as_array(image) if size is None else fitted(image, size)
 
 

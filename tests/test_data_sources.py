@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -496,7 +497,10 @@ def test_npz_with_labels(tmp_path):
     [
         (np.zeros(3), r"shape \[3\]"),
         (np.zeros((2, 2, 2, 2, 2)), r"shape \[2, 2, 2, 2, 2\]"),
-        (np.zeros((2, 2, 2, 4), np.uint8), "4 channels.*1 or 3"),
+        (np.zeros((2, 2, 2, 5), np.uint8), "5 channels.*1, 3 or 4"),
+        (np.zeros((9, 3, 8, 8), np.uint8), r"8 channels.*first here: x\.transpose"),
+        (np.zeros((9, 8, 3), np.uint8), r"one picture in colour, or 9 grey ones"),
+        (np.full((2, 2, 2), 1.003), "from 1.003 to 1.003"),
         (np.zeros((2, 2, 2), np.int64), "int64; accepted are uint8, or floats"),
         (np.full((2, 2, 2), 255.0), "from 255 to 255; accepted are uint8, or floats"),
         (np.full((2, 2, 2), -0.1), "from -0.1 to -0.1"),
@@ -539,6 +543,74 @@ def test_files_that_are_refused(tmp_path):
         arrays.load(path=str(path))
     path.write_bytes(data[:600] + b"\xff" + data[601:])
     with pytest.raises(UsageError, match="damaged"):
+        arrays.load(path=str(path))
+
+
+def test_floats_that_rounding_brought_beyond_the_ends_are_taken_for_these(tmp_path):
+    x = np.array([[[0, 0.5, 1 + 1e-7], [-1e-7, 1, 0.1]]], np.float32)
+    found = arrays.load(path=npy(tmp_path, x))
+    assert found.x.ravel().tolist() == [0, 128, 255, 0, 255, 26]
+    (note,) = found.notes
+    assert note.startswith("2 of 6 values of images in ")
+    assert "from -1.0" in note
+    assert "to 1.0000001" in note
+    assert arrays.load(path=npy(tmp_path, x.clip(0, 1))).notes == ()
+
+
+def test_images_of_four_channels(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (3, 9, 9, 4), np.uint8)
+    np.testing.assert_array_equal(arrays.load(path=npy(tmp_path, x)).x, x)
+
+
+def test_an_npz_with_other_names(tmp_path):
+    path, rng = str(tmp_path / "data.npz"), np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (6, 9, 9), np.uint8), np.arange(6) % 3
+
+    def load(members, **how):
+        np.savez(path, **members)
+        return arrays.load(path=path, **how)
+
+    for names in (("X", "y"), ("images", "labels"), ("arr_0", "arr_1")):
+        found = load(dict(zip(names, (x, y), strict=True)))
+        np.testing.assert_array_equal(found.x[..., 0], x)
+        assert (found.y.tolist(), found.notes) == (y.tolist(), ())
+    for form in ("x_{}", "{}_images"):
+        members = {form.format("train"): x[:4], form.format("test"): x[4:]}
+        labels = form.replace("x", "y").replace("images", "labels")
+        members |= {labels.format("train"): y[:4], labels.format("test"): y[4:]}
+        found = load(members, split="test[:1]")
+        np.testing.assert_array_equal(found.x[..., 0], x[4:5])
+        assert found.y.tolist() == [0]  # of the two labels of this part
+        assert load(members).x.shape == (4, 9, 9, 1)
+        with pytest.raises(UsageError, match="no data split 'val'; accepted: train, t"):
+            load(members, split="val")
+    odd = {"pictures": x, "kinds": y, "made": np.zeros(3)}
+    found = load(odd, x="pictures", y="kinds")
+    assert (len(found.x), found.y.tolist()) == (6, y.tolist())
+    assert found.notes == (f"left out of {path}: 1 arrays (made)",)
+    assert load(odd, x="pictures").y is None
+    with pytest.raises(UsageError, match=r"arrays \['kinds', .*; data\.x=NAME"):
+        load(odd)
+    with pytest.raises(UsageError, match=r"data\.x=picture: .*'pictures'\?"):
+        load(odd, x="picture")
+    with pytest.raises(UsageError, match=r"data\.y=kinds needs data\.x="):
+        load(odd, y="kinds")
+
+
+def test_arrays_larger_than_allowed_are_not_unpacked(tmp_path):
+    """A few kilobytes that say they were 2 GiB, and 60 TiB."""
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, x=np.zeros((2000, 32, 32), np.uint8), more=np.zeros(9))
+    how = {"path": str(path), "x": "x"}
+    with pytest.raises(UsageError, match=r"take 0\.00 GiB.*max_gib=0\.001 allows"):
+        arrays.load(**how, max_gib=0.001)
+    assert len(arrays.load(**how, max_gib=0.01).x) == 2000
+    header = io.BytesIO()
+    what = {"descr": "|u1", "fortran_order": False, "shape": (2**30, 256, 256)}
+    np.lib.format.write_array_header_1_0(header, what)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", header.getvalue())
+    with pytest.raises(UsageError, match=r"take 65,536\.00 GiB .*; this machine"):
         arrays.load(path=str(path))
 
 
@@ -663,18 +735,16 @@ def test_folders_that_are_refused(tmp_path):
         load()
     picture(tmp_path / "images" / "good.png", 4, 4)
     for keywords, message in (
-        ({"channels": 4}, "channels is 4; accepted are 1"),
+        ({"channels": 2}, "channels is 2; accepted are 1"),
         ({"size": 0}, "size is 0"),
         ({"split": "test"}, "no data split 'test'"),
         ({"split": "train[:2]"}, "beyond the 1 examples"),
     ):
         with pytest.raises(UsageError, match=message):
             load(**keywords)
-    for i in range(5):
-        (tmp_path / "images" / f"{i}.jpg").write_bytes(b"no image")
-    with pytest.raises(
-        UsageError, match=r"0\.jpg, .*1\.jpg, .*2\.jpg and 2 more; the first because: "
-    ):
+    for i in range(12):
+        (tmp_path / "images" / f"{i:02d}.jpg").write_bytes(b"no image")
+    with pytest.raises(UsageError, match=r"00\.jpg, .*09\.jpg and 2 more; the first"):
         load()
 
 
@@ -689,3 +759,87 @@ def test_truncated_and_huge_images_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(UsageError, match=r"huge\.png; .*decompression bomb"):
         folder.load(path=str(tmp_path), size=8)
+
+
+def test_what_is_left_out_of_a_folder_is_counted(tmp_path):
+    """Links are followed, of classes too, but not in circles."""
+    images = tmp_path / "images"
+    for name in ("cat/a.jfif", "cat/b.JPE", "cat/c.avif"):
+        kind = "AVIF" if name.endswith("avif") else "JPEG"
+        picture(images / name, 4, 4, format=kind)
+    for i in range(2):
+        picture(tmp_path / "elsewhere" / f"{i}.png", 4, 4)
+    (images / "dog").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(images)
+    (images / "gone.png").symlink_to(tmp_path / "nowhere")
+    for name in ("a.txt", "b.txt", "c.heic", "cat/.d.png", "readme"):
+        (images / name).write_text("")
+    (images / ".git").mkdir()
+    x, y, classes, *_, (note,) = folder.load(path=str(images), size=4, labels=True)
+    assert (len(x), y.tolist(), classes) == (5, [0, 0, 0, 1, 1], ("cat", "dog"))
+    assert note.startswith(f"left out of {images}: 2 .txt, ")
+    for part in (
+        *("1 .heic", "1 hidden", "1 broken link", "1 without a suffix"),
+        *("1 link to a folder above it", "1 hidden folder"),
+    ):
+        assert part in note
+
+
+def test_files_that_cannot_be_read_may_be_left_out(tmp_path):
+    for i in range(4):
+        picture(tmp_path / str(i % 2) / f"{i}.png", 4, 4, color=(i, i, i))
+    (tmp_path / "0" / "2.png").write_bytes(b"no image")
+    how = {"path": str(tmp_path), "size": 4, "labels": True, "skip_bad": True}
+    x, y, *_, notes = folder.load(**how)
+    assert (x[:, 0, 0, 0].tolist(), y.tolist()) == ([0, 1, 3], [0, 1, 1])
+    (note,) = notes
+    assert "left out as unreadable, of 4: " in note
+    assert "0/2.png; the first because: cannot identify" in note
+    with pytest.raises(UsageError, match=r"2\.png.*data\.skip_bad=true goes on"):
+        folder.load(**how | {"skip_bad": False})
+    for file in tmp_path.rglob("*.png"):
+        file.write_bytes(b"no image")
+    with pytest.raises(UsageError, match="cannot be read as an image") as error:
+        folder.load(**how)
+    assert "skip_bad" not in str(error.value)
+
+
+@pytest.mark.parametrize(("depth", "top"), [(10, 900), (12, 4095), (14, 9000)])
+def test_levels_of_16_bits_that_use_fewer(tmp_path, depth, top):
+    levels = np.linspace(0, top, 64).reshape(8, 8).astype(np.uint16)
+    for name, values in (("a", levels), ("b", levels // 2)):
+        Image.fromarray(values).save(tmp_path / f"{name}.png")
+    how = {"path": str(tmp_path), "size": 8, "channels": 1}
+    found = folder.load(**how)
+    np.testing.assert_array_equal(found.x[0, ..., 0], levels >> (depth - 8))
+    np.testing.assert_array_equal(found.x[1, ..., 0], levels // 2 >> (depth - 8))
+    assert f"taken for {depth} bits" in found.notes[0]
+    plain = folder.load(**how, bits=16)
+    np.testing.assert_array_equal(plain.x[0, ..., 0], levels >> 8)
+    assert plain.notes == ()
+
+
+def test_images_that_are_enlarged_are_counted(tmp_path):
+    for i, width in enumerate((4, 6, 8)):
+        picture(tmp_path / f"{i}.png", width, 8)
+    for size, count in ((4, 0), (6, 1), (8, 2)):
+        notes = folder.load(path=str(tmp_path), size=size).notes
+        said = f"{count} of 3 images are smaller than {size} pixels and enlarged"
+        assert notes == ((said,) if count else ())
+
+
+def test_transparency_as_a_channel(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 6, 4), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    picture(tmp_path / "b.jpg", 6, 6)
+    x = folder.load(path=str(tmp_path), size=6, channels=4).x
+    np.testing.assert_array_equal(x[0], pixels)
+    assert (x[1, ..., 3] == 255).all()
+
+
+def test_more_pixels_than_asked_for_are_not_decoded(tmp_path):
+    picture(tmp_path / "a.png", 30, 40)
+    how = {"path": str(tmp_path), "size": 4}
+    assert len(folder.load(**how, max_pixels=1200).x) == 1
+    with pytest.raises(UsageError, match=r"30 x 40 pixels are more.*max_pixels=1199"):
+        folder.load(**how, max_pixels=1199)

@@ -38,6 +38,12 @@ def test_slerp_between_unequal_lengths_and_like_directions():
     np.testing.assert_allclose(quarter, np.full(2, 2 / 2**0.5))
 
 
+def test_slerp_from_and_to_the_origin_is_straight():
+    zero, one = np.zeros((2, 3)), np.array([[3.0, 0.0, 4.0], [0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(latents.slerp(zero, one, 0.25), one / 4)
+    np.testing.assert_allclose(latents.slerp(one, zero, 0.25), 3 * one / 4)
+
+
 def test_a_walk_is_closed_and_passes_its_stations():
     stations = np.random.default_rng(0).normal(size=(3, 2, 5))
     path = latents.walk(stations, 4)

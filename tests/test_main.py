@@ -335,6 +335,7 @@ def refused(outcome, message):
         (["--config.d_optimizer.learning_rate=-1"], "must be positive"),
         (["--config.d_optimizer.b1=1"], r"must be in \[0, 1\)"),
         (["--config.ema_decay=1"], r"must be in \[0, 1\)"),
+        (["--config.ema_decay=0.9999999"], r"at most 0\.999997.*float32"),
         (["--config.seed=4294967296"], r"must be in \[0, 2\^32\)"),
         (["--config.prior.dim=0"], "must be at least 1"),
         (["--config.generator.widths=8,0"], "each must be at least 1"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gan_jax.metrics import manifold
+from gan_jax.metrics import distances
 from gan_jax.metrics.manifold import density_coverage, precision_recall
 
 
@@ -44,7 +44,7 @@ def test_parts_make_the_whole(monkeypatch):
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((3000, 3)), rng.standard_normal((2000, 3)) + 0.5
     whole = all_four(x, y, 3)
-    monkeypatch.setattr(manifold, "_MEBIBYTES", 1)  # 65 rows of distances at a time
+    monkeypatch.setattr(distances, "_MEBIBYTES", 1)  # 65 rows of distances at a time
     assert all_four(x, y, 3) == whole
 
 
@@ -95,3 +95,38 @@ def test_an_outlier_among_the_real_spoils_precision_but_hardly_density():
     assert precision > 0.95
     np.testing.assert_allclose(density, 0.2, atol=0.02)  # one ball, over k
     np.testing.assert_allclose(coverage, 1 / 500, atol=0.005)
+
+
+def test_features_that_coincide_are_warned_of():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 60, 4))
+    y[:40] = y[0]
+    x[:] = y[0]
+    with pytest.warns(UserWarning, match="coincide") as said:
+        density, _ = density_coverage(x, y, k=5)
+    assert density > 7
+    assert [str(warning.message).partition(":")[0] for warning in said] == [
+        "60 of 60 samples coincide with 5 others or more",
+        "40 of 60 reference examples coincide with 5 others or more",
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:.* coincide with 1 others")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_ties_are_within(dtype):
+    """The border of a ball belongs to it, whatever rounding makes of two distances."""
+    rng = np.random.default_rng(0)
+    once = (rng.standard_normal((500, 32)) + 100).astype(dtype)
+    real = np.repeat(once, 2, axis=0)  # each twice: the nearest other is 0 away
+    assert all_four(once, real, 1) == (1, 1, 2, 1)
+    fake = np.concatenate([once[:50], once[50:] + 1000])
+    np.testing.assert_allclose(all_four(fake, real, 1)[::3], (0.1, 0.1))
+
+
+def test_neighbours_on_a_lattice_are_all_as_near():
+    lattice = np.stack(np.meshgrid(*[0.1 * np.arange(10)] * 3), -1).reshape(-1, 3)
+    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
+    # every inner point is in its own ball and in those of its six neighbours
+    expected = (1000 + 6 * 900) / 1000
+    for x in (lattice, lattice @ turn):
+        np.testing.assert_allclose(density_coverage(x, x, k=1), (expected, 1))

@@ -61,6 +61,18 @@ def test_two_folders_are_pairs_by_the_names_of_their_files(tmp_path):
     found = pairs.load(path=str(x), inputs=str(made_of))
     np.testing.assert_array_equal(found.input, LEFT)
     np.testing.assert_array_equal(found.x, RIGHT)
+    (made_of / "about.txt").write_text("")
+    assert pairs.load(path=str(x), inputs=str(made_of)).notes == (
+        f"left out of {made_of}: 1 .txt",
+    )
+    (x / "4.png").write_text("no image")
+    (made_of / "1.bmp").write_text("no image")
+    some = pairs.load(path=str(x), inputs=str(made_of), skip_bad=True)
+    kept = [0, 2, 3, 5]
+    np.testing.assert_array_equal(some.x, RIGHT[kept])
+    np.testing.assert_array_equal(some.input, LEFT[kept])
+    assert ["unreadable" in note for note in some.notes] == [False, True, True]
+    write(x, RIGHT), write(made_of, LEFT, ".bmp")
     with pytest.raises(UsageError, match=r"which data\.inputs=.* rules out"):
         pairs.load(path=str(x), inputs=str(made_of), layout="right_left")
     (made_of / "3.bmp").unlink()

@@ -23,6 +23,14 @@ def run(digits_run):
 # load()
 
 
+def test_names_that_are_no_text_are_refused(gan, draw, small):
+    """Of other locales, or no UTF-8: Orbax would call a sound run damaged."""
+    name = "runs/s\udcfc\udcdf"
+    for outcome in (draw(f"--workdir={name}"), gan(*small, f"--workdir={name}")):
+        assert outcome.status == 2
+        assert "this name is no text in the locale's" in outcome.error
+
+
 def test_samples_are_images_and_depend_on_the_seed_alone(run):
     samples = run.sample(7)
     assert samples.shape == (7, 8, 8, 1)
@@ -152,6 +160,30 @@ def test_a_picture_of_samples(draw, digits_run, tmp_path):
     # 5 samples in 2 rows of 3, 8 pixels magnified 7 times, gaps of 2
     with Image.open(out) as picture:
         assert picture.size == (3 * 58 + 2, 2 * 58 + 2)
+
+
+def test_each_sample_in_a_file_of_its_own_size(draw, run, digits_run, tmp_path):
+    flags = f"--workdir={digits_run}", "--num=3", "--seed=2"
+    out = tmp_path / "each"
+    outcome = draw(*flags, f"--out={out}/")
+    assert outcome.status == 0
+    files = sorted(out.iterdir())
+    assert [file.name for file in files] == ["00000.png", "00001.png", "00002.png"]
+    seen = np.stack([np.asarray(Image.open(file)) for file in files])
+    np.testing.assert_array_equal(seen, run.sample(3, seed=2)[..., 0])
+    again = draw(*flags, f"--out={out}")
+    assert again.status == 2
+    assert "there are files in it; name a new folder" in again.error
+    assert draw(*flags, f"--out={tmp_path}/1.5/").status == 0
+    assert len(list((tmp_path / "1.5").iterdir())) == 3
+
+
+def test_a_single_sample_is_a_picture_of_its_own_size(draw, run, digits_run, tmp_path):
+    out = tmp_path / "one.PNG"
+    outcome = draw(f"--workdir={digits_run}", "--num=1", f"--out={out}")
+    assert outcome.status == 0
+    with Image.open(out) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), run.sample(1)[0, ..., 0])
 
 
 def test_arrays_of_samples_and_their_latents(draw, run, digits_run, tmp_path):

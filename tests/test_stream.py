@@ -422,6 +422,26 @@ def test_a_damaged_record_is_named(write):
     np.testing.assert_array_equal(lazy.x[[0, 10, 12, 22]], IMAGES[[0, 10, 12, 22]])
 
 
+def test_a_set_with_a_file_damaged_anywhere_is_refused_or_whole(write):
+    from test_data_damage import damaged
+
+    rng, refused = np.random.default_rng(0), []
+    files = sorted(file for file in write().iterdir() if file.is_file())
+    for i in range(120):
+        file = files[i % len(files)]
+        good = file.read_bytes()
+        file.write_bytes(damaged(good, rng))
+        try:
+            found = tfds.load(builder="few")
+        except UsageError as error:
+            refused.append(str(error))
+        else:
+            np.testing.assert_array_equal(found.x, IMAGES[: len(found.x)])
+        file.write_bytes(good)
+    assert len(refused) > 50
+    assert not [line for line in refused if "\n" in line or len(line) > 500]
+
+
 def test_a_missing_file_is_named(write):
     folder = write()
     (file,) = folder.glob("*-00002-of-00003")

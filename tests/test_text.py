@@ -39,6 +39,21 @@ def random_codes(seed, *shape, characters=3):
     return codes.astype(np.uint8)
 
 
+def test_what_is_left_out_or_cut_is_counted(tmp_path, file):
+    found = text.load(path=str(file), length=8, lines=True, characters=5)
+    assert found.notes[0] == "3 of 3 lines are cut to 8 characters"
+    unknown = (found.x == found.alphabet.index(text.UNKNOWN)).sum()
+    assert found.notes[1].startswith(f"{unknown} of 24 characters are rarer than the 4")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "a.txt").write_text("once more\n")
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "link").symlink_to(tmp_path / "more")
+    (tmp_path / "texts" / "a.pdf").write_text("")
+    linked = text.load(path=str(tmp_path / "texts"), length=4)
+    assert text.decode(linked.x, linked.alphabet) == ["once", " mor"]
+    assert linked.notes == (f"left out of {tmp_path}/texts: 1 .pdf",)
+
+
 # --- characters and codes ------------------------------------------------------------
 
 

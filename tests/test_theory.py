@@ -109,6 +109,18 @@ def test_kl_is_blind_to_q_where_p_has_nothing_and_infinite_the_other_way():
     assert theory.kl(q, p, DX) > 15
 
 
+@jax.enable_x64(False)
+def test_kl_in_float32_is_not_made_of_what_underflows():
+    x = np.linspace(-20, 20, 4001, dtype=np.float32)
+    p, q = (jax.scipy.stats.norm.pdf(x, mean) for mean in (0, 1))
+    assert ((p > 0) & (q == 0)).any()
+    kl, slopes = jax.value_and_grad(theory.kl, (0, 1))(p, q, 0.01)
+    np.testing.assert_allclose(kl, 0.5, rtol=1e-4)
+    assert all(np.isfinite(slope).all() for slope in slopes)
+    # what is far from underflowing is missed as before
+    assert theory.kl(np.float32([1 - 1e-9, 1e-9]), np.float32([1, 0])) == math.inf
+
+
 @PAIRS
 def test_js_is_symmetric_and_at_most_a_bit(p, q, dx):
     js = theory.js(p, q, dx)

@@ -54,6 +54,7 @@ _LATER = {
     "evaluate_samples": 0,
     "g_decay": {"name": "none"},
     "game": {"name": "gan"},
+    "init_from": "none",
     "matmul_precision": "high",
     "pack": 1,
     "penalty": {"name": "none"},

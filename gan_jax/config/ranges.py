@@ -26,10 +26,17 @@ _POSITIVE = Range(lambda x: x > 0, "must be positive")
 _NOT_NEGATIVE = Range(lambda x: x >= 0, "must not be negative")
 _AT_LEAST_ONE = Range(lambda x: x >= 1, "must be at least 1")
 _FRACTION = Range(lambda x: 0 <= x < 1, "must be in [0, 1)")
+# one less a decay is a weight, computed in float32 and off by 1 % at this bound
+_DECAY = Range(
+    lambda x: 0 <= x <= 0.999997,
+    "must be in [0, 1), and at most 0.999997, since float32 does not hold what is left "
+    "to 1",
+)
 
 Positive = Annotated[float, _POSITIVE]
 NotNegative = Annotated[float, _NOT_NEGATIVE]
 Fraction = Annotated[float, _FRACTION]
+Decay = Annotated[float, _DECAY]
 Probability = Annotated[float, between(0, 1)]
 Count = Annotated[int, _AT_LEAST_ONE]
 CountOrZero = Annotated[int, _NOT_NEGATIVE]

@@ -9,6 +9,7 @@ from gan_jax.config import resolve
 from gan_jax.config.ranges import (
     Count,
     CountOrZero,
+    Decay,
     Fraction,
     Positive,
     Range,
@@ -45,8 +46,9 @@ FIELDS = {
         "turns": typing.Literal["alternating", "simultaneous", "extragradient"],
         "dtype": typing.Literal["float32", "bfloat16"],
         "matmul_precision": typing.Literal["highest", "high", "default"],
-        "ema_decay": Fraction,
+        "ema_decay": Decay,
         "ema_start": CountOrZero,
+        "init_from": str,
         "devices": CountOrZero,
         "steps_per_dispatch": CountOrZero,
         "evaluate_every": CountOrZero,

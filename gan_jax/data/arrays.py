@@ -4,30 +4,46 @@ from pathlib import Path
 
 import numpy as np
 
+from gan_jax.config.ranges import Positive
+from gan_jax.data.array_files import read
 from gan_jax.data.labels import numbered
-from gan_jax.data.source import Source, split_name, split_range
+from gan_jax.data.source import Source, split_range
 from gan_jax.errors import UsageError
 
-_MEMBERS = ("x", "y", "input")  # of a .npz
+_CHANNELS = (1, 3, 4)
+_SMALLEST = 8  # pixels of the sides of what may be one picture
+_HALF_LEVEL = 0.5 / 255
 
 
-def load(*, path: str, split: str = "train", signals: bool = False) -> Source:
+def load(
+    *,
+    path: str,
+    split: str = "train",
+    signals: bool = False,
+    x: str | None = None,
+    y: str | None = None,
+    max_gib: Positive | None = None,
+) -> Source:
     """Images or vectors from `path`: a .npy, or a .npz with `x` and perhaps more.
 
     That is labels `y`, and `input`, the images that x are to be made of in a game that
-    translates.
+    translates. What other names stand for that is known, see `members`: those of a file
+    with x_train and x_test or the like are splits of their own.
 
-    Images are [n, height, width] or [n, height, width, channels] with 1 or 3 channels,
-    as uint8 or as floats in [0, 1]; vectors are [n, d]. Only those of `split` are
-    checked. Labels are whole numbers from 0, names or booleans, [n] or [n, 1], or
+    Images are [n, height, width] or [n, height, width, channels] with 1, 3 or 4
+    channels, as uint8 or as floats in [0, 1]; vectors are [n, d]. Only those of `split`
+    are checked. Labels are whole numbers from 0, names or booleans, [n] or [n, 1], or
     one-hot rows [n, k]; the classes are the labels that occur in the whole file, by
     number or by name.
 
     signals: x are [n, length] or [n, length, channels], real numbers
+    x, y:    the names of these arrays in a .npz where they are others
+    max_gib: that the arrays of a .npz may take in memory, of which it says itself how
+             much it needs; None: as much as there is
     """
-    split_name(split)
-    given = _read(Path(path).expanduser())
-    x, y, inputs = (given.get(name) for name in _MEMBERS)
+    file = Path(path).expanduser()
+    given, notes = read(file, split, x, y, max_gib)
+    x, y, inputs = (given.get(name) for name in ("x", "y", "input"))
     if signals and x.ndim in (2, 3) and 0 not in x.shape:
         x = x.reshape(*x.shape[:2], -1)
     elif signals or x.ndim not in (2, 3, 4) or 0 in x.shape:
@@ -40,49 +56,19 @@ def load(*, path: str, split: str = "train", signals: bool = False) -> Source:
     labels, classes = (None, ()) if y is None else _labels(path, y, len(x))
     _check_finite(path, x[chosen], chosen.start)
     if inputs is not None:
-        inputs = _inputs(path, inputs, x, chosen)
-    numbers = signals or x.ndim == 2
-    x = _vectors(path, x[chosen]) if numbers else _images(path, x[chosen])
+        inputs, of_inputs = _inputs(path, inputs, x, chosen)
+        notes += of_inputs
+    if signals or x.ndim == 2:
+        x = _vectors(path, x[chosen])
+    else:
+        x, of_images = _images(path, x[chosen])
+        notes += of_images
     y = None if labels is None else labels[chosen]
-    return Source(x, y, classes, input=inputs)
+    return Source(x, y, classes, input=inputs, notes=tuple(dict.fromkeys(notes)))
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of the file, by name: x, and of a .npz perhaps y and input."""
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}; a .npy or .npz file is needed")
-    try:
-        with path.open("rb") as file:
-            magic = file.read(6)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    if not magic.startswith((b"\x93NUMPY", b"PK")):
-        raise UsageError(f"{path} is not a .npy or .npz file")
-    try:
-        if not magic.startswith(b"PK"):
-            # Mapped, so that a split of it reads no more than it needs.
-            return {"x": np.load(path, mmap_mode="r", allow_pickle=False)}
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as members:
-            arrays = dict(members)
-    except Exception as error:  # numpy, zipfile and zlib raise many kinds
-        if "object" in str(error).lower():
-            raise UsageError(
-                f"{path} holds Python objects, which are never unpickled; save plain "
-                "numbers, for instance images of one shape"
-            ) from error
-        raise UsageError(f"{path} is damaged: {error}") from error
-    if len(arrays) == 1:
-        return {"x": arrays.popitem()[1]}
-    if "x" not in arrays or not arrays.keys() <= {*_MEMBERS}:
-        raise UsageError(
-            f"{path} holds the arrays {sorted(arrays)}; accepted are x with optional "
-            "labels y and images input that x are made of, or a single array"
-        )
-    return arrays
-
-
-def _inputs(path: str, inputs: np.ndarray, x: np.ndarray, chosen: slice) -> np.ndarray:
-    """The images that the chosen ones of x are to be made of."""
+def _inputs(path: str, inputs: np.ndarray, x: np.ndarray, chosen: slice):
+    """The images that the chosen ones of x are to be made of, and notes."""
     if inputs.ndim not in (3, 4) or x.ndim not in (3, 4):
         raise UsageError(
             f"{path} holds x of shape {list(x.shape)} and input of shape "
@@ -109,25 +95,46 @@ def _check_finite(path: str, x: np.ndarray, start: int) -> None:
         )
 
 
-def _images(path: str, x: np.ndarray) -> np.ndarray:
-    """The images as uint8 [n, height, width, channels]."""
+def _images(path: str, x: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The images as uint8 [n, height, width, channels], and what was changed."""
+    _refuse_other_axes(path, x.shape)
     x = x[..., None] if x.ndim == 3 else x
-    if x.shape[-1] not in (1, 3):
-        raise UsageError(
-            f"{path} holds images of {x.shape[-1]} channels (shape {list(x.shape)}); "
-            "accepted are 1 or 3 in the last dimension"
-        )
     if x.dtype == np.uint8:
-        return np.array(x)
+        return np.array(x), ()
     accepted = "accepted are uint8, or floats between 0 and 1"
     if x.dtype.kind != "f":
         raise UsageError(f"{path} holds images of type {x.dtype}; {accepted}")
-    low, high = x.min(), x.max()
-    if low < 0 or high > 1:
+    low, high = float(x.min()), float(x.max())
+    # up to half of a grey level beyond, rounding finds the same level
+    if low < -_HALF_LEVEL or high > 1 + _HALF_LEVEL:
         raise UsageError(
             f"{path} holds floating-point images from {low:g} to {high:g}; {accepted}"
         )
-    return np.rint(x * 255).astype(np.uint8)
+    notes = ()
+    if beyond := np.count_nonzero((x < 0) | (x > 1)):
+        notes = (
+            f"{beyond:,} of {x.size:,} values of images in {path} lie beyond 0 and 1, "
+            f"from {low!r} to {high!r}, and are taken for these",
+        )
+    return np.rint(x * 255).clip(0, 255).astype(np.uint8), notes
+
+
+def _refuse_other_axes(path: str, shape: tuple[int, ...]) -> None:
+    """Raises UsageError for what is no images [n, h, w] or [n, h, w, channels]."""
+    if len(shape) == 3 and shape[-1] in (3, 4) and min(shape[:2]) >= _SMALLEST:
+        raise UsageError(
+            f"{path} holds an array of shape {list(shape)}: one picture in colour, or "
+            f"{shape[0]} grey ones of {shape[1]} x {shape[2]} pixels? as [1, "
+            f"{', '.join(map(str, shape))}] or [{', '.join(map(str, shape))}, 1] it is "
+            "accepted"
+        )
+    if len(shape) == 4 and shape[-1] not in _CHANNELS:
+        first = shape[1] in _CHANNELS
+        advice = "; they come first here: x.transpose(0, 2, 3, 1)" if first else ""
+        raise UsageError(
+            f"{path} holds images of {shape[-1]} channels (shape {list(shape)}); "
+            f"accepted are 1, 3 or 4 in the last dimension{advice}"
+        )
 
 
 def _vectors(path: str, x: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from gan_jax.data.labels import per_class, shares
 from gan_jax.data.scaling import Scaling
 from gan_jax.data.source import Source, parts
 from gan_jax.data.stream import Column, Records
+from gan_jax.data.suspicion import suspicious
 from gan_jax.data.variation import jitter, mirror
 from gan_jax.errors import UsageError
 
@@ -39,6 +40,8 @@ class Dataset(NamedTuple):
     other:      a second set, whose minibatches come beside those of this one. Its
                 arrays are under "other" in `arrays` and in `validation`, its indices
                 behind those of this set along the last axis
+    notes:      what was left out of the data, changed, or looks like a mistake, with
+                counts, a line each
     """
 
     arrays: Mapping
@@ -49,6 +52,7 @@ class Dataset(NamedTuple):
     mean: Callable
     validation: dict[str, np.ndarray] | None
     other: "Dataset | None" = None
+    notes: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -144,6 +148,7 @@ def make_dataset(
             images |= {"x": images["x"] + noise}
         return images
 
+    held_out_notes = validation.notes if validation else ()
     return Dataset(
         arrays=_arrays(source),
         size=len(source.x),
@@ -152,6 +157,9 @@ def make_dataset(
         info=_info(source, fitted),
         mean=lambda: _mean(source.x, scaling, fitted),
         validation=None if validation is None else _in_memory(_arrays(validation)),
+        notes=tuple(
+            dict.fromkeys((*source.notes, *held_out_notes, *suspicious(source, fitted)))
+        ),
     )
 
 
@@ -198,6 +206,7 @@ def beside(dataset: Dataset, other: Dataset) -> Dataset:
         info=dataset.info | {"other": other.info},
         validation=join(dataset.validation, other.validation),
         other=other,
+        notes=(*dataset.notes, *(f"other data: {note}" for note in other.notes)),
     )
 
 

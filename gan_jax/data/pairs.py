@@ -6,14 +6,16 @@ from typing import Literal
 import numpy as np
 
 from gan_jax.config.ranges import Count, Size
-from gan_jax.data.folder import (
+from gan_jax.data.folder import Bits, MaxPixels
+from gan_jax.data.image_files import (
+    MOST_PIXELS,
     as_array,
+    find_images,
     fitted,
-    image_names,
     listed,
-    open_image,
     pixels,
     read_all,
+    reader,
     require_channels,
 )
 from gan_jax.data.source import Source, split_name, split_range
@@ -28,6 +30,9 @@ def load(
     size: Size | None = None,
     channels: Count = 3,
     split: str = "train",
+    skip_bad: bool = False,
+    bits: Bits = None,
+    max_pixels: MaxPixels = MOST_PIXELS,
 ) -> Source:
     """The pairs below `path`, sorted by name: x and input, each [n, h, w, channels].
 
@@ -39,6 +44,8 @@ def load(
             to left
     size:   each half is resized and cropped to so many pixels, as in `folder`; without
             one all have to have one size, which need not be square
+    skip_bad: pairs of which a file cannot be read are left out, and counted
+    bits, max_pixels: of the files, as in `folder`
     """
     split_name(split)
     require_channels(channels)
@@ -50,50 +57,71 @@ def load(
             f"data.layout={layout} is of images with both halves, which data.inputs="
             f"{inputs} rules out"
         )
-    names = image_names(folder)
+    names, notes = find_images(folder)
     chosen = split_range(split, len(names))
     files = [folder / name for name in names[chosen]]
 
     def array(image):
         return as_array(image) if size is None else fitted(image, size)
 
+    partners = []
+    if inputs is not None:
+        partners, of_inputs = _partners(folder, names, Path(inputs).expanduser())
+        notes += of_inputs
+    sought = [*files, *partners[chosen]]
+    opened, of_bits = reader(sought, channels, bits, max_pixels)
+    notes += of_bits
+
     def whole(file):
-        return array(open_image(file, channels))
+        return array(opened(file))
+
+    if inputs is not None:
+        return _of_two_folders(files, partners[chosen], whole, skip_bad, notes)
 
     def both(file):
-        image = open_image(file, channels)
+        image = opened(file)
         half, odd = divmod(image.width, 2)
         if odd:
             raise ValueError(f"two halves need an even width, not {image.width} pixels")
         boxes = [(left, 0, left + half, image.height) for left in (0, half)]
         return np.concatenate([array(image.crop(box)) for box in boxes], axis=1)
 
-    if inputs is not None:
-        partners = _partners(folder, names, Path(inputs).expanduser())
-        x, made_of = read_all(files, whole), read_all(partners[chosen], whole)
-        if x.shape != made_of.shape:
-            raise UsageError(
-                f"the images of {folder} have {pixels(x[0])} pixels, those of {inputs} "
-                f"{pixels(made_of[0])}; a pair has one size: data.size says which"
-            )
-        return Source(x, input=made_of)
-    left, right = np.split(read_all(files, both), 2, axis=2)
+    x, _, skipped = read_all(files, both, skip_bad)
+    left, right = np.split(x, 2, axis=2)
     if layout != "right_left":
         left, right = right, left
-    return Source(np.ascontiguousarray(left), input=np.ascontiguousarray(right))
+    left, right = np.ascontiguousarray(left), np.ascontiguousarray(right)
+    return Source(left, input=right, notes=(*notes, *skipped))
 
 
-def _partners(folder: Path, names: list[Path], other: Path) -> list[Path]:
-    """The files below `other` with the names of those below `folder`.
+def _of_two_folders(files, partners, read, skip_bad, notes) -> Source:
+    """The pairs of files and their partners, of which both can be read."""
+    x, known, skipped = read_all(files, read, skip_bad)
+    made_of, of_other, skipped_too = read_all(partners, read, skip_bad)
+    if x.shape[1:] != made_of.shape[1:]:
+        raise UsageError(
+            f"the images of {files[0].parent} have {pixels(x[0])} pixels, those of "
+            f"{partners[0].parent} {pixels(made_of[0])}; a pair has one size: "
+            "data.size says which"
+        )
+    if not (known & of_other).any():
+        raise UsageError("there is no pair of which both images can be read")
+    x, made_of = x[of_other[known]], made_of[known[of_other]]
+    return Source(x, input=made_of, notes=(*notes, *skipped, *skipped_too))
+
+
+def _partners(folder: Path, names: list[Path], other: Path):
+    """The files below `other` with the names of those below `folder`, and notes.
 
     Raises UsageError that names the files without a partner, on either side, and those
     that have two.
     """
-    own, theirs = _by_name(folder, names), _by_name(other, image_names(other))
+    found, notes = find_images(other)
+    own, theirs = _by_name(folder, names), _by_name(other, found)
     for ours, others, place in ((own, theirs, other), (theirs, own, folder)):
         if lonely := [file for name, file in ours.items() if name not in others]:
             raise UsageError(f"in {place} there is no partner of {listed(lonely)}")
-    return [theirs[name] for name in own]
+    return [theirs[name] for name in own], notes
 
 
 def _by_name(folder: Path, names: list[Path]) -> dict[Path, Path]:

@@ -15,6 +15,7 @@ import tarfile
 import tempfile
 import threading
 import urllib.parse
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,27 @@ def _png(image: np.ndarray) -> io.BytesIO:
     return file
 
 
+def read_idx(path: Path, dimensions: int) -> np.ndarray:
+    """The bytes of a compressed file of the idx format, uint8 of so many dimensions.
+
+    A big-endian header of 4 bytes a number, what it is and the shape, then the bytes.
+    Raises UsageError for any other file.
+    """
+    try:
+        data = gzip.decompress(path.read_bytes())
+        magic, *shape = struct.unpack_from(f">{1 + dimensions}I", data)
+        if magic != 0x800 + dimensions:
+            raise ValueError(f"it begins with {magic:#x}")
+        values = np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions)
+        return values.reshape(shape)
+    except (EOFError, OSError, ValueError, struct.error, zlib.error) as error:
+        raise UsageError(
+            f"{path} is no idx file of {dimensions} dimensions: {error}"
+        ) from error
+
+
 class _Idx:
-    """The idx format of MNIST: a big-endian header of 4 bytes a number, then bytes."""
+    """The idx format of MNIST."""
 
     SPLITS = (("train", "train"), ("test", "t10k"))
 
@@ -60,15 +80,13 @@ class _Idx:
         }
 
     def _generate_examples(self, image_file, label_file):
-        def read(path, dimensions):
-            data = gzip.decompress(path.read_bytes())
-            _, *shape = struct.unpack_from(f">{1 + dimensions}i", data)
-            return np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions), shape
-
-        images, shape = read(image_file, 3)
-        labels, _ = read(label_file, 1)
-        examples = zip(images.reshape(shape), labels, strict=True)
-        for index, (image, label) in enumerate(examples):
+        images, labels = read_idx(image_file, 3), read_idx(label_file, 1)
+        if len(images) != len(labels):
+            raise UsageError(
+                f"{image_file} has {len(images):,} images, but {label_file} "
+                f"{len(labels):,} labels"
+            )
+        for index, (image, label) in enumerate(zip(images, labels, strict=True)):
             yield index, {"image": _png(image), "label": int(label)}
 
 

@@ -16,6 +16,8 @@ from gan_jax.config.ranges import Positive
 from gan_jax.data.source import parts
 from gan_jax.errors import UsageError
 
+_INTERQUARTILE_RANGE = 1.3489795  # of the standard normal distribution
+
 
 class Scaling(NamedTuple):
     """A map and its way back; `fitted` is what both must know of the training examples.
@@ -103,8 +105,12 @@ def identity() -> Scaling:
     return Scaling(fit, lambda x, fitted: jnp.asarray(x), lambda x, fitted: x)
 
 
-def standardised() -> Scaling:
-    """Vectors and signals with mean 0 and variance 1, each coordinate or channel."""
+def standardised(*, robust: bool = False) -> Scaling:
+    """Vectors and signals with mean 0 and variance 1, each coordinate or channel.
+
+    robust: by the median, and by the quartiles as those of a normal distribution, which
+            outliers hardly move
+    """
 
     def fit(x):
         if x.dtype == np.uint8:
@@ -112,9 +118,13 @@ def standardised() -> Scaling:
                 "scaling standardised is for vectors and signals; images take symmetric"
             )
         axes = _all_but_last(x)
-        std = x.std(axis=axes, dtype=np.float64)
-        std = np.where(std > 0, std, 1.0)  # of what never varies
         mean = x.mean(axis=axes, dtype=np.float64)
+        std = x.std(axis=axes, dtype=np.float64)
+        if robust:
+            low, mean, high = np.percentile(x.astype(np.float64), (25, 50, 75), axes)
+            width = (high - low) / _INTERQUARTILE_RANGE
+            std = np.where(width > 0, width, std)  # of what hardly ever varies
+        std = np.where(std > 0, std, 1.0)  # of what never varies
         return {"mean": mean.tolist(), "std": std.tolist()}
 
     def moments(x, fitted):

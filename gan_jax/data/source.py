@@ -40,6 +40,7 @@ class Source(NamedTuple):
     input:   of pairs, the images [n, height, width, channels] that x are to be made
              of, uint8, in memory; else None
     alphabet: of text, the characters, alphabet[code]; else empty
+    notes:   what was left out of the data, or changed, with counts, a line each
     """
 
     x: np.ndarray | Column
@@ -49,6 +50,7 @@ class Source(NamedTuple):
     modes: Modes | None = None
     input: np.ndarray | None = None
     alphabet: str = ""
+    notes: tuple[str, ...] = ()
 
     def rows(self, chosen) -> "Source":
         """The examples of some indices, or of a range of them."""

@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 
 from gan_jax.config.ranges import Count, Size, between
+from gan_jax.data.finding import find
 from gan_jax.data.source import Source, split_name, split_range
 from gan_jax.errors import UsageError
 
@@ -43,10 +44,14 @@ def load(
             f"data.stride={stride} is for windows; with data.lines=true it is none"
         )
     name = path or "the Python language reference"
-    text = _read(Path(path).expanduser()) if path else _reference()
+    text, notes = _read(Path(path).expanduser()) if path else (_reference(), ())
     if lines:
-        rows = [line[:length] for line in text.split("\n") if line.strip()]
-        text = "".join(row.ljust(length, "\n") for row in rows)
+        whole = [line for line in text.split("\n") if line.strip()]
+        text = "".join(line[:length].ljust(length, "\n") for line in whole)
+        if cut := sum(len(line) > length for line in whole):
+            notes += (
+                f"{cut:,} of {len(whole):,} lines are cut to {length} characters",
+            )
     n = len(text) // length
     if n == 0:
         what = "has no lines that are not blank" if lines else "is shorter than one"
@@ -55,12 +60,19 @@ def load(
             "make an example"
         )
     alphabet = alphabet_of(text, characters)
-    chosen = encode(text[: n * length], alphabet).reshape(n, length)
+    codes = encode(text[: n * length], alphabet)
+    chosen = codes.reshape(n, length)
+    if unknown := np.count_nonzero(codes == alphabet.find(UNKNOWN)):
+        notes += (
+            f"{unknown:,} of {len(codes):,} characters are rarer than the "
+            f"{characters - 1} most frequent ones and told apart no more "
+            "(data.characters)",
+        )
     chosen = chosen[split_range(split, n)]
     if stride is not None:
         windows = np.lib.stride_tricks.sliding_window_view(chosen.ravel(), length)
         chosen = windows[::stride]
-    return Source(np.ascontiguousarray(chosen), alphabet=alphabet)
+    return Source(np.ascontiguousarray(chosen), alphabet=alphabet, notes=notes)
 
 
 def _reference() -> str:
@@ -75,19 +87,14 @@ def _reference() -> str:
     return "\n\n".join(topics[name].strip("\n") for name in sorted(topics))
 
 
-def _read(path: Path) -> str:
-    """The text of a file, or of all text files of a folder and below, by name."""
+def _read(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The text of a file, or of all in a folder and below, by name, and notes."""
     if path.is_file():
-        return _decoded(path)
+        return _decoded(path), ()
     if not path.is_dir():
         raise UsageError(f"there is no file or folder {path}")
-    files = [file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES]
-    if not files:
-        raise UsageError(
-            f"there is no text in {path} or below it; looked for files ending in "
-            + " ".join(SUFFIXES)
-        )
-    return "\n".join(map(_decoded, sorted(files)))
+    names, notes = find(path, SUFFIXES, "texts", hidden=True)
+    return "\n".join(_decoded(path / name) for name in names), notes
 
 
 def _decoded(file: Path) -> str:

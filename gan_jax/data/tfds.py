@@ -21,6 +21,7 @@ from gan_jax.data.source import Source, hint, select, split_name, split_range
 from gan_jax.data.stream import Records
 from gan_jax.data.tfds_split import open_split
 from gan_jax.errors import UsageError
+from gan_jax.paths import readable
 
 AUTOMATIC = ("mnist", "fashion_mnist", "cifar10")
 
@@ -69,7 +70,8 @@ def load(
 
 def data_directory() -> Path:
     """Where TFDS keeps its data sets."""
-    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    given = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return readable(Path(given).expanduser())
 
 
 def _find(builder: str) -> Path:
@@ -117,7 +119,19 @@ def _only_configuration(folder: Path) -> Path:
 
 def _splits(folder: Path) -> dict[str, tuple[int, int]]:
     """The number of examples and of bytes of each split of a prepared directory."""
-    info = json.loads((folder / "dataset_info.json").read_text())
+    try:
+        return _recorded_splits(folder, (folder / "dataset_info.json").read_bytes())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, UsageError):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"{folder} is damaged: dataset_info.json cannot be read ({reason})"
+        ) from error
+
+
+def _recorded_splits(folder, record):
+    info = json.loads(record)
     first = info.get("fileFormat", "tfrecord")
     if "array_record" not in (first, *info.get("alternativeFileFormats", ())):
         name = folder.relative_to(data_directory()).parts[0]

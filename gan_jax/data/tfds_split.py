@@ -79,7 +79,7 @@ class Reader:
 
     def damaged(self, row: int, error: Exception) -> UsageError:
         """What to say of an example that cannot be read."""
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         return UsageError(f"example {row:,} of {self.of} cannot be read: {reason}")
 
 
@@ -87,10 +87,17 @@ def open_split(folder: Path, name: str) -> tuple[Reader, tuple[str, ...]]:
     """What reads one split, and the names of its labels, () if it has none."""
     import tensorflow_datasets as tfds
 
-    info = (builder := tfds.builder_from_directory(folder)).info
-    image, label = _features(info)
-    # Pillow decodes, since TFDS would import TensorFlow or OpenCV for it.
-    stored = builder.as_data_source(name, decoders={image: tfds.decode.SkipDecoding()})
+    try:
+        info = (builder := tfds.builder_from_directory(folder)).info
+        image, label = _features(info)
+        # Pillow decodes, since TFDS would import TensorFlow or OpenCV for it.
+        undecoded = {image: tfds.decode.SkipDecoding()}
+        stored = builder.as_data_source(name, decoders=undecoded)
+    except UsageError:
+        raise
+    except Exception as error:  # of damaged records, TFDS raises nearly anything
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"{folder} is damaged: {reason}") from error
     read = Reader(stored, image, label, (), f"{info.name} {name}")
     first = read.one(0)
     try:

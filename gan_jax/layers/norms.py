@@ -37,13 +37,25 @@ def batch_statistics(layer, x, train):
     # read by three passes over memory, which are not to make it anew
     x = lax.optimization_barrier(x).astype(jnp.float32)
     axes = tuple(range(x.ndim - 1))
-    mean = jnp.mean(x, axes)
-    var = jnp.maximum(0.0, jnp.mean(jnp.square(x), axes) - jnp.square(mean))
+    shift = _far_from_zero(running_mean.value, running_var.value)
+    shifted = x - spread(shift, x, -1)
+    rest = jnp.mean(shifted, axes)
+    var = jnp.maximum(0.0, jnp.mean(jnp.square(shifted), axes) - jnp.square(rest))
+    mean = shift + rest
     if not layer.is_initializing():
         old = layer.momentum
         running_mean.value = old * running_mean.value + (1 - old) * mean
         running_var.value = old * running_var.value + (1 - old) * var
     return x, mean, var
+
+
+def _far_from_zero(mean, var):
+    """The running mean of channels that deviate little from it, else 0, [channels].
+
+    E[x^2] - E[x]^2 takes one pass, but of 1,000 +- 1 a sixth of it is rounding; less
+    what channels were lately, nothing cancels.
+    """
+    return jnp.where(jnp.square(mean) > 1e4 * var, mean, 0.0)
 
 
 class BatchNorm(nn.Module):

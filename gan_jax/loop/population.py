@@ -22,6 +22,7 @@ from gan_jax.config.hparams import number_fields
 from gan_jax.config.validation import validate
 from gan_jax.data.stream import Records
 from gan_jax.errors import DivergedError, UsageError
+from gan_jax.init_from import first_state
 from gan_jax.loop.checkpoint import restore, saved_steps
 from gan_jax.loop.log import say
 from gan_jax.loop.observe import Observer
@@ -89,7 +90,7 @@ class _Case(NamedTuple):
         """The state that a member had at `step`; a fresh one at 0."""
         fresh = functools.partial(initial_state, config, self.built)
         if not step:
-            return fresh()
+            return first_state(config, self.built)
         return restore(workdir / "checkpoints", jax.eval_shape(fresh), step)
 
 

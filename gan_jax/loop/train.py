@@ -14,6 +14,7 @@ from gan_jax.data.labels import describe
 from gan_jax.data.loading import load_training_data
 from gan_jax.data.stream import Records
 from gan_jax.errors import Interrupted, UsageError
+from gan_jax.init_from import first_state
 from gan_jax.loop import multihost, parallel
 from gan_jax.loop.checkpoint import restore, saved_steps
 from gan_jax.loop.dispatch import make_dispatch
@@ -28,6 +29,7 @@ from gan_jax.loop.workdir import (
     write_record,
 )
 from gan_jax.networks import has_batch_norm
+from gan_jax.paths import readable
 from gan_jax.state import TrainState
 
 
@@ -40,7 +42,7 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
     saved.
     """
     validate(config)
-    workdir = Path(workdir)
+    workdir = readable(Path(workdir))
     refuse_another_run(workdir, config, experiment)
     mesh = parallel.data_mesh(config)
     if jax.process_count() > 1 and config.best != "none":
@@ -59,7 +61,9 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
         refuse_other_data(workdir, dataset.info)
         resumes = bool(saved_steps(workdir / "checkpoints"))
         state = (
-            restore(workdir / "checkpoints", like, mesh=mesh) if resumes else fresh()
+            restore(workdir / "checkpoints", like, mesh=mesh)
+            if resumes
+            else first_state(config, built)
         )
         step = int(state.step)
         announce(config, dataset, state, parallel.describe(mesh, config))
@@ -119,6 +123,8 @@ def announce(config, dataset, state, devices: str) -> None:
 
     shape = "x".join(map(str, dataset.info["shape"]))
     say(f"data: {config.data.name}, {dataset.size:,} examples of {shape}")
+    for note in dataset.notes:
+        say(f"note: {note}")
     if dataset.other:
         say(f"other data: {config.other.name}, {dataset.other.size:,} examples")
     for info in (dataset.info, dataset.info.get("other", {})):

@@ -89,7 +89,8 @@ def _density_coverage(case):
 
 def _of_neighbourhoods(case, metric, k):
     features, rows = case.alike
-    found = metric(features, case.reference_features[rows], k=k)
+    with saying_warnings(metric.__name__):
+        found = metric(features, case.reference_features[rows], k=k)
     fields = {"metric": metric.__name__, "estimator": f"k = {k}"}
     fields |= case.featured() | case.referred(len(rows))
     return Result(found._asdict(), fields)

@@ -15,6 +15,7 @@ import numpy as np
 
 from gan_jax.errors import UsageError
 from gan_jax.metrics import checks
+from gan_jax.metrics.distances import squared_distances
 
 
 class Pairs(NamedTuple):
@@ -59,17 +60,21 @@ def closest_pairs(samples, *, pairs: int = 20) -> Pairs:
 
 
 def close_pairs(samples, threshold: float) -> int:
-    """How many pairs among samples [s, d] are closer than `threshold`."""
-    from sklearn.metrics import pairwise_distances_chunked
+    """How many pairs among samples [s, d] are closer than `threshold`.
+
+    All pairs over that number is an estimate of the support, high on average where
+    there are few: by 25 to 35 % where five are expected.
+    """
+    from scipy.spatial.distance import cdist
 
     x = checks.vectors(samples, "samples", at_least=2)
-    close = start = 0
-    for distances in pairwise_distances_chunked(x, working_memory=128):
-        stop = start + len(distances)
-        # the distance of a sample to itself is rounded as the others are
-        distances[np.arange(len(distances)), np.arange(start, stop)] = np.inf
-        close += int(np.count_nonzero(distances < threshold))
-        start = stop
+    close = 0
+    for rows, squares, rounding in squared_distances(x, x):
+        near = squares < threshold**2
+        unsure = (np.abs(squares - threshold**2) <= rounding).any(axis=1)
+        near[unsure] = cdist(x[rows][unsure], x) < threshold
+        near[np.arange(len(near)), np.arange(rows.start, rows.stop)] = False
+        close += int(np.count_nonzero(near))
     return close // 2
 
 
