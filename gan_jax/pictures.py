@@ -4,7 +4,9 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageSequence
+
+from gan_jax.files import whole
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")  # of pictures
 _MIN_SIDE = 56  # pixels on the screen of one image; smaller ones are magnified
@@ -98,8 +100,9 @@ def page(lines, columns: int) -> np.ndarray:
 
 
 def write_image(path: Path, picture: np.ndarray) -> None:
-    """Writes a picture in the format of the path's suffix."""
-    Image.fromarray(picture).save(path)
+    """Writes a picture, whole or not at all, in the format of the path's suffix."""
+    with whole(path) as unfinished:
+        Image.fromarray(picture).save(unfinished)
 
 
 def write_animation(path: Path, frames, rest: bool = True) -> None:
@@ -119,9 +122,27 @@ def write_animation(path: Path, frames, rest: bool = True) -> None:
         images.append(opened.convert("RGB"))
     duration = min(200, 8000 // len(images))  # milliseconds a frame
     durations = [duration] * (len(images) - 1) + [1500 if rest else duration]
-    images[0].save(
-        path, save_all=True, append_images=images[1:], duration=durations, loop=0
-    )
+    with whole(path) as unfinished:
+        images[0].save(
+            unfinished,
+            save_all=True,
+            append_images=images[1:],
+            duration=durations,
+            loop=0,
+        )
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is a picture or an animation that can be read to its end."""
+    try:
+        with Image.open(path) as picture:
+            for frame in ImageSequence.Iterator(picture):
+                frame.load()
+            kind = picture.format
+        # Pillow takes the end of the file for that of the animation
+        return kind != "GIF" or path.read_bytes().endswith(b";")
+    except (OSError, SyntaxError, ValueError):  # all of them said of torn files
+        return False
 
 
 def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:
