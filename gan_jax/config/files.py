@@ -36,6 +36,7 @@ FREE_FIELDS = (
     "evaluate_metrics",
     "evaluate_samples",
     "best",
+    "on_divergence",
 )
 
 # fields that younger versions brought, with what older ones did
@@ -55,6 +56,7 @@ _LATER = {
     "g_decay": {"name": "none"},
     "game": {"name": "gan"},
     "matmul_precision": "high",
+    "on_divergence": "stop",
     "pack": 1,
     "penalty": {"name": "none"},
     "steps_per_dispatch": 0,
