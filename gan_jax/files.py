@@ -15,11 +15,23 @@ def whole(path: Path) -> Iterator[Path]:
     """
     unfinished = path.with_name(f".{path.stem}.unfinished{path.suffix}")
     try:
-        yield unfinished
-        os.replace(unfinished, path)
+        with named(path):
+            yield unfinished
+            os.replace(unfinished, path)
     except BaseException:
         with contextlib.suppress(OSError):
             unfinished.unlink()
+        raise
+
+
+@contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Within it an error of the system is said of this file; often it names none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:  # else it is the file's content that is wrong
+            error.filename, error.filename2 = str(path), None
         raise
 
 

@@ -11,6 +11,7 @@ from gan_jax.files import whole
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")  # of pictures
 _MIN_SIDE = 56  # pixels on the screen of one image; smaller ones are magnified
 _MAX_FRAMES = 200
+_ENDS = {"GIF": b";", "PNG": b"IEND\xaeB`\x82"}  # of the files
 
 
 def grid(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
@@ -138,10 +139,9 @@ def is_whole(path: Path) -> bool:
         with Image.open(path) as picture:
             for frame in ImageSequence.Iterator(picture):
                 frame.load()
-            kind = picture.format
-        # Pillow takes the end of the file for that of the animation
-        return kind != "GIF" or path.read_bytes().endswith(b";")
-    except (OSError, SyntaxError, ValueError):  # all of them said of torn files
+            end = _ENDS.get(picture.format, b"")
+        return path.read_bytes().endswith(end)  # Pillow may do without it
+    except Exception:  # many kinds are raised for torn files
         return False
 
 

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from gan_jax.errors import UsageError
-from gan_jax.metrics.protocol import Measurement, Protocol, compare, table
+from gan_jax.metrics.protocol import (
+    FILE,
+    Measurement,
+    Protocol,
+    append,
+    compare,
+    read,
+    table,
+)
 
 PROTOCOL = Protocol(
     metric="frechet_distance",
@@ -179,3 +187,14 @@ def test_models_and_steps_are_rows_and_values_columns():
         "01234567, reference mnist test, reference size 10000, batch norm running, "
         "ema True"
     )
+
+
+def test_a_torn_last_line_is_left_out_but_no_other(tmp_path):
+    line = measured().to_json()
+    (tmp_path / FILE).write_text(f"{line}\n{line[:40]}")
+    assert read(tmp_path) == [measured()]
+    append(tmp_path, measured())
+    assert read(tmp_path) == [measured()] * 2
+    (tmp_path / FILE).write_text(f"{line[:40]}\n{line}\n")
+    with pytest.raises(UsageError, match=r"evaluation\.jsonl, line 1: not a meas"):
+        read(tmp_path)

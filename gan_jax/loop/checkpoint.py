@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import traceback
+import warnings
 import zlib
 from pathlib import Path
 
@@ -78,7 +79,7 @@ class Checkpoints:
             self._refuse_lack_of_room(state)
         with self._writing(), ocp.Context(async_options=_ASYNC):
             self._orbax.save_async(
-                step, state, force=True, custom_metadata={"crc32": _checksums(state)}
+                step, state, force=True, custom_metadata={"crc32": checksums(state)}
             )
         self._latest = step
 
@@ -94,11 +95,10 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
-            cause = _first_cause(error)
-            number = getattr(cause, "errno", None) or errno.EIO
-            known = isinstance(cause, OSError) and cause.strerror
-            reason = known or _one_line(cause)
-            raise OSError(number, reason, str(self._root)) from error
+            said = [each for each in _chain(error) if getattr(each, "errno", None)]
+            number = said[0].errno if said else errno.EIO
+            reason = said[0].strerror if said else _one_line(error)
+            raise OSError(number, reason, str(self._root)) from None
 
 
 def save_alone(root: Path, state) -> None:
@@ -153,7 +153,7 @@ def restore(root: Path, like, step: int | None = None, mesh=None):
         try:
             return _load(root / str(candidate), like)
         except Exception as error:  # Orbax raises many kinds for a damaged file
-            cause = _first_cause(error)
+            *_, cause = _chain(error)
             reason = _one_line(cause)
             if _passes(cause):
                 raise UsageError(
@@ -166,10 +166,11 @@ def restore(root: Path, like, step: int | None = None, mesh=None):
     raise UsageError(f"no checkpoint in {root} can be read")
 
 
-def _first_cause(error):
-    while cause := error.__cause__ or error.__context__:
-        error = cause
-    return error
+def _chain(error):
+    """The error, and what it was raised for, one after the other."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _one_line(error):
@@ -182,6 +183,8 @@ def _quiet_orbax():
         logger = logging.getLogger(name)
         if _is_not_orbax not in logger.filters:
             logger.addFilter(_is_not_orbax)
+    unfinished = r"coroutine 'Store\._get_array_metadatas' was never awaited"
+    warnings.filterwarnings("ignore", unfinished, RuntimeWarning)
 
 
 def _is_not_orbax(record):
@@ -202,13 +205,13 @@ def _load(path: Path, like):
     path = path.absolute()
     saved = ocp.metadata(path).custom_metadata["crc32"]
     state = ocp.load(path, like, checkpointable_name="state")
-    wrong = [leaf for leaf, crc in _checksums(state).items() if saved.get(leaf) != crc]
+    wrong = [leaf for leaf, crc in checksums(state).items() if saved.get(leaf) != crc]
     if wrong:
         raise ValueError(f"checksum mismatch in {', '.join(wrong[:3])}")
     return state
 
 
-def _checksums(tree) -> dict[str, int]:
+def checksums(tree) -> dict[str, int]:
     """CRC-32 of every leaf's bytes, by its path."""
 
     def crc(leaf):

@@ -12,11 +12,14 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import image, scalar
 
+from gan_jax.files import named
+
 
 class Events:
     """A file of events in `folder`; TensorBoard drops earlier ones after `step`."""
 
     def __init__(self, folder: Path, step: int):
+        self._folder = folder
         folder.mkdir(exist_ok=True)
         self._file = EventsWriter(str(folder / "events"))
         start = SessionLog(status=SessionLog.START)
@@ -32,7 +35,9 @@ class Events:
         self._write(step=step, summary=image(name, picture, dataformats="HWC"))
 
     def close(self) -> None:
-        self._file.close()
+        with named(self._folder):
+            self._file.close()
 
     def _write(self, **content):
-        self._file.write_event(Event(wall_time=time.time(), **content))
+        with named(self._folder):
+            self._file.write_event(Event(wall_time=time.time(), **content))

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from gan_jax import pictures
-from gan_jax.files import write_text
+from gan_jax.files import named, write_text
 from gan_jax.loop import multihost
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -58,8 +58,9 @@ class MetricLog:
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """One row: the step and its metrics."""
-        self._file.write(_line({"step": step, **metrics}))
-        self._file.flush()
+        with named(self._workdir / "metrics.jsonl"):
+            self._file.write(_line({"step": step, **metrics}))
+            self._file.flush()
         self._events.write_scalars(step, metrics)
 
     def add_picture(self, step: int, picture: np.ndarray) -> None:
@@ -150,7 +151,7 @@ class Album:
         try:
             if files:
                 pictures.write_animation(self._animation, files)
-        except (OSError, SyntaxError) as error:
+        except Exception as error:  # many kinds are raised for torn files
             if getattr(error, "errno", None):  # said by the disk
                 raise
             found = [file for file in files if pictures.is_whole(file)]

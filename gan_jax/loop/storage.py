@@ -1,7 +1,6 @@
 """What a run says where its work directory cannot be written any more."""
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +23,7 @@ def told_in_one_line(workdir: Path) -> Iterator[None]:
 
 
 def _reason(error):
-    file = error.filename2 or error.filename
-    what = os.fsdecode(file) if isinstance(file, str | bytes) else "a file of the run"
+    what = error.filename if isinstance(error.filename, str) else "a file of the run"
     return f"{what} cannot be used: {error.strerror or error}"[:_MOST]
 
 
