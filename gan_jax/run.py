@@ -11,7 +11,8 @@ import numpy as np
 from gan_jax.asked import Asked, in_chunks
 from gan_jax.batch_norm import recalibrated
 from gan_jax.build import Built, build, initial_state
-from gan_jax.config.files import from_json
+from gan_jax.config.files import from_json, told_of
+from gan_jax.config.validation import validate
 from gan_jax.data.text import decode, require_codes
 from gan_jax.errors import UsageError, nearest
 from gan_jax.games import Game
@@ -242,6 +243,8 @@ def load(workdir, step: int | str | None = None) -> Run:
             f"--config=EXPERIMENT --workdir={workdir}"
         )
     config, info = from_json(record["config"]), record["data"]
+    with told_of(workdir / "config.json"):
+        validate(config)
     # only networks that are initialised need the data's mean; here any will do
     built = build(config, info, mean=lambda: np.full(info["shape"], 0.5))
     like = jax.eval_shape(lambda: initial_state(config, built))

@@ -68,10 +68,12 @@ def _raised_again(hook):
     """
 
     def hooked(ignored):
-        if not issubclass(ignored.exc_type, KeyboardInterrupt):
-            return hook(ignored)
-        again = os.getpid(), signal.SIGINT
-        return threading.Timer(_SECONDS_LATER, os.kill, again).start()
+        if issubclass(ignored.exc_type, KeyboardInterrupt):
+            again = os.getpid(), signal.SIGINT
+            threading.Timer(_SECONDS_LATER, os.kill, again).start()
+        # said of a checkpoint that turned out damaged while it was being read
+        elif str(ignored.exc_value) != "Event loop is closed":
+            hook(ignored)
 
     return hooked
 

@@ -92,7 +92,8 @@ def test_an_interrupt_that_python_ignores_comes_again(monkeypatch):
     reported = []
     monkeypatch.setattr(sys, "unraisablehook", reported.append)
     bug, interrupt = (
-        types.SimpleNamespace(exc_type=kind) for kind in (ValueError, KeyboardInterrupt)
+        types.SimpleNamespace(exc_type=kind, exc_value=kind("x"))
+        for kind in (ValueError, KeyboardInterrupt)
     )
 
     def command(arguments):

@@ -139,6 +139,15 @@ def in_file(path: str):
         raise UsageError(f"config file {path}: {what}") from error
 
 
+@contextlib.contextmanager
+def told_of(path: Path):
+    """Within it a UsageError begins with the file that is to be mended."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
 def override(config, changes: list[tuple[str, str]]) -> None:
     """Applies what a command line says of a config: ("loss.name", "least_squares"), ...
 
