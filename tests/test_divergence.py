@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 import gan_jax
+from gan_jax.config.files import load_experiment, override
 from gan_jax.errors import DivergedError, UsageError
 from gan_jax.loop import divergence
 from gan_jax.loop.checkpoint import checksums
+from gan_jax.loop.population import train_population
+from gan_jax.sweep import plan
 
 loop = importlib.import_module("gan_jax.loop.train")  # gan_jax.train is its function
 
@@ -129,11 +132,11 @@ def test_rates_that_a_config_does_not_give_cannot_be_halved(gan, tmp_path):
     assert divergence.with_rates(state, None, 1.0) is state
 
 
-def test_a_population_is_refused(tmp_path):
-    from gan_jax.config.files import load_experiment, override
-    from gan_jax.loop.population import train_population
-
+def test_members_of_a_population_do_not_go_back(tmp_path):
     config, _ = load_experiment("experiments/digits.py")
     override(config, [("on_divergence", "halve_rates")])
     with pytest.raises(UsageError, match="leave it at stop, or train each alone"):
         train_population([config], [tmp_path / "run"])
+    assert plan.group({"a": config, "b": config}, True) == [("a",), ("b",)]
+    override(config, [("on_divergence", "stop")])
+    assert plan.group({"a": config, "b": config}, True) == [("a", "b")]
