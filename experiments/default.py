@@ -64,6 +64,9 @@ def get_config():
             devices=0,
             # steps in one program on the device; 0: as many as suit it
             steps_per_dispatch=0,
+            # where a loss or a parameter is no longer finite: "stop", or "halve_rates",
+            # back to the newest checkpoint with half the learning rates, up to 5 times
+            on_divergence="stop",
             # how samples are judged on the way (python -m gan_jax.evaluate, which says
             # what metrics there are): every so many steps, 0 for never; no metrics for
             # those that suit the data, no number for the usual one. The checkpoint with

@@ -13,6 +13,11 @@
 `games` say what is played, `train_step` plays it, `loop` goes on with it.
 """
 
+from gan_jax import terminal
+
+if terminal.is_command():
+    terminal.prepare()  # before what takes seconds to import
+
 # gan_jax.train is the function; its module is gan_jax.loop.train
 from gan_jax.games import Game
 from gan_jax.games.gan import game as gan

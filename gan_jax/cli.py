@@ -1,39 +1,51 @@
 """What the project's commands share: flags, and errors as one line and a status."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable
 
 from absl import flags
 
-from gan_jax.errors import DivergedError, Interrupted, UsageError
+from gan_jax import terminal
+from gan_jax.errors import DivergedError, Interrupted, StorageError, UsageError
 
 
 def run(command: Callable[[list[str]], None], argv: list[str] | None = None) -> int:
     """Runs command(arguments) and returns the exit status of the process.
 
-    0 done, 2 usage or configuration, 3 diverged, 128 + signal when interrupted or when
-    nobody reads what it prints any more; what else is raised is a bug and keeps its
-    traceback.
+    0 done, 1 where the system fails it, 2 usage or configuration, 3 diverged,
+    128 + signal when interrupted or when nobody reads what it prints any more; what
+    else is raised is a bug and keeps its traceback.
     """
     try:
-        command(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
-    except (UsageError, DivergedError, Interrupted) as error:
-        print(f"gan_jax: {error}", file=sys.stderr)
-        return error.exit_status
+        with terminal.attached():
+            return _status(command, sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+
+
+def _status(command, argv):
+    try:
+        command(argv)
+        sys.stdout.flush()
+    except (UsageError, DivergedError, Interrupted, StorageError) as error:
+        return _said(error, error.exit_status)
+    except BrokenPipeError:  # of `| head`
+        terminal.drop_the_rest_of_stdout()
+        return 128 + signal.SIGPIPE
+    except OSError as error:  # a file or a disk, which says so, is no bug
+        return _said(error, StorageError.exit_status)
     except RuntimeError as error:  # what JAX raises for sizes beyond the memory
         if not str(error).startswith("RESOURCE_EXHAUSTED"):
             raise
-        print(f"gan_jax: out of memory: {str(error).splitlines()[0]}", file=sys.stderr)
-        return UsageError.exit_status
-    except BrokenPipeError:  # of `| head`; nothing is left to be flushed at the end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        line = f"out of memory: {str(error).splitlines()[0]}"
+        return _said(line, UsageError.exit_status)
     return 0
+
+
+def _said(error, status):
+    print(f"gan_jax: {error}", file=sys.stderr)
+    return status
 
 
 def new_flags() -> flags.FlagValues:

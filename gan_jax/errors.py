@@ -23,6 +23,12 @@ class DivergedError(RuntimeError):
     exit_status = 3
 
 
+class StorageError(Exception):
+    """A disk or a folder that a run needs is full, gone, or not to be written."""
+
+    exit_status = 1
+
+
 def did_you_mean(word: str, known) -> str:
     """For an error's message: a question after the closest of `known`, if one is."""
     close = difflib.get_close_matches(word, list(known), n=1)

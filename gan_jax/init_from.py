@@ -1,5 +1,7 @@
 """The first state of a run: fresh, or with the networks of one that is trained."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 
@@ -25,7 +27,8 @@ def first_state(config, built) -> TrainState:
     run = load(config.init_from)
     fit = _Fit()
     d, g = (
-        player.replace(
+        dataclasses.replace(
+            player,
             params=fit(f"{name} parameters", player.params, trained.params),
             stats=fit(f"{name} statistics", player.stats, trained.stats),
         )
@@ -34,10 +37,10 @@ def first_state(config, built) -> TrainState:
             ("G's", state.g, run.state.g),
         )
     )
-    state = state.replace(d=d, g=g)
+    state = dataclasses.replace(state, d=d, g=g)
     if state.g_ema is not None:
         average = fit("the average's", state.g_ema, run.state.sampler)
-        state = state.replace(g_ema=average)
+        state = dataclasses.replace(state, g_ema=average)
     if not fit.taken:
         raise UsageError(
             f"config.init_from={config.init_from}: nothing of its networks fits; "

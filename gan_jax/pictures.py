@@ -4,11 +4,14 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageSequence
+
+from gan_jax.files import whole
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")  # of pictures
 _MIN_SIDE = 56  # pixels on the screen of one image; smaller ones are magnified
 _MAX_FRAMES = 200
+_ENDS = {"GIF": b";", "PNG": b"IEND\xaeB`\x82"}  # of the files
 
 
 def grid(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
@@ -117,9 +120,12 @@ def page(lines, columns: int) -> np.ndarray:
 
 
 def write_image(path: Path, picture: np.ndarray) -> None:
-    """Writes a picture [h, w, 1, 3 or 4] in the format of the path's suffix."""
+    """Writes a picture [h, w, 1, 3 or 4], whole or not at all, in the format of the
+    path's suffix.
+    """
     picture = picture[..., 0] if picture.shape[-1] == 1 else picture
-    Image.fromarray(picture).save(path)
+    with whole(path) as unfinished:
+        Image.fromarray(picture).save(unfinished)
 
 
 def write_animation(path: Path, frames, rest: bool = True) -> None:
@@ -139,9 +145,26 @@ def write_animation(path: Path, frames, rest: bool = True) -> None:
         images.append(opened.convert("RGB"))
     duration = min(200, 8000 // len(images))  # milliseconds a frame
     durations = [duration] * (len(images) - 1) + [1500 if rest else duration]
-    images[0].save(
-        path, save_all=True, append_images=images[1:], duration=durations, loop=0
-    )
+    with whole(path) as unfinished:
+        images[0].save(
+            unfinished,
+            save_all=True,
+            append_images=images[1:],
+            duration=durations,
+            loop=0,
+        )
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is a picture or an animation that can be read to its end."""
+    try:
+        with Image.open(path) as picture:
+            for frame in ImageSequence.Iterator(picture):
+                frame.load()
+            end = _ENDS.get(picture.format, b"")
+        return path.read_bytes().endswith(end)  # Pillow may do without it
+    except Exception:  # many kinds are raised for torn files
+        return False
 
 
 def write_curves(path: Path, metrics: dict[str, np.ndarray], loss) -> None:

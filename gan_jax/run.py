@@ -11,7 +11,8 @@ import numpy as np
 from gan_jax.asked import Asked, in_chunks
 from gan_jax.batch_norm import recalibrated
 from gan_jax.build import Built, initial_state, rebuild
-from gan_jax.config.files import from_json
+from gan_jax.config.files import from_json, told_of
+from gan_jax.config.validation import validate
 from gan_jax.data.text import decode, require_codes
 from gan_jax.errors import UsageError, nearest
 from gan_jax.loop import checkpoint
@@ -233,6 +234,8 @@ def load(workdir, step: int | str | None = None) -> Run:
             f"--config=EXPERIMENT --workdir={workdir}"
         )
     config, info = from_json(record["config"]), record["data"]
+    with told_of(workdir / "config.json"):
+        validate(config)
     built = rebuild(config, info)
     like = jax.eval_shape(lambda: initial_state(config, built))
     return Run(workdir, config, checkpoint.restore(folder, like, step), built)

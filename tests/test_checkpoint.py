@@ -1,6 +1,9 @@
 """Checkpoints: whole states come back whole, and damage is noticed."""
 
 import errno
+import gc
+import shutil
+import types
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +12,7 @@ import pytest
 
 import gan_jax
 from gan_jax.errors import UsageError
+from gan_jax.faults.kinds import files_of, flip
 from gan_jax.loop import checkpoint
 from gan_jax.loop.checkpoint import Checkpoints, restore, saved_steps
 from gan_jax.state import Player, TrainState
@@ -126,9 +130,9 @@ def test_a_leaf_that_differs_from_its_checksum_is_damage(root, leaf, monkeypatch
         "key": state.replace(key=jax.random.key(8)),
         "step": state.replace(step=jnp.int32(6)),
     }[leaf]
-    checksums = checkpoint._checksums(state)
+    checksums = checkpoint.checksums(state)
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint, "_checksums", lambda tree: checksums)
+        patched.setattr(checkpoint, "checksums", lambda tree: checksums)
         save(root, changed)
     with pytest.raises(UsageError, match=r"no checkpoint in .* can be read"):
         restore(root, state)
@@ -181,6 +185,65 @@ def test_what_may_pass_is_no_damage(root, monkeypatch, error):
     assert_equal(restore(root, state_of(0)), state_of(2))
 
 
+def test_bits_flipped_anywhere_are_one_line_or_nothing(root, tmp_path, capfd):
+    """In files of every kind: another state is never restored, and nobody else speaks.
+
+    A bit that is not read, or that is the sign of success, changes nothing.
+    """
+    save(root, *map(state_of, (1, 2)))
+    rng = np.random.default_rng(0)
+    files = [path.relative_to(root) for path in files_of(root / "2")]
+    assert len(files) > 5
+    damaged = 0
+    for number, file in enumerate(2 * files):
+        copy = shutil.copytree(root, tmp_path / str(number))
+        size = (copy / file).stat().st_size
+        flip(copy / file, int(rng.integers(size)), int(rng.integers(8)))
+        capfd.readouterr()
+        restored = restore(copy, state_of(0))
+        gc.collect()  # asyncio speaks when its tasks are collected
+        out, err = capfd.readouterr()
+        assert_equal(restored, state_of(int(restored.step)))
+        fell_back = int(restored.step) == 1
+        assert out == ""
+        assert err.count("\n") == fell_back, err
+        assert err.startswith("checkpoint 2 is damaged (" * fell_back)
+        damaged += fell_back
+    assert 5 < damaged < 2 * len(files)
+
+
+def test_a_file_that_is_gone_is_one_line(root, capfd):
+    save(root, *map(state_of, (1, 2)))
+    for file in files_of(root / "2" / "state" / "d"):
+        file.unlink()
+    assert int(restore(root, state_of(0)).step) == 1
+    gc.collect()
+    said = capfd.readouterr().err
+    assert said.startswith("checkpoint 2 is damaged (")
+    assert said.count("\n") == 1
+
+
+def test_a_folder_that_is_gone_or_full_is_not_made_anew(root, monkeypatch):
+    with Checkpoints(root, 0) as checkpoints:
+        checkpoints.save(state_of(1))
+    with Checkpoints(root, 1) as checkpoints:
+        with monkeypatch.context() as patched:
+            room = types.SimpleNamespace(free=1000)
+            patched.setattr(checkpoint.shutil, "disk_usage", lambda path: room)
+            with pytest.raises(OSError, match="No space left on device") as raised:
+                checkpoints.save(state_of(2))
+        assert raised.value.filename == str(root)
+        root.rename(root.with_name("elsewhere"))
+        with pytest.raises(FileNotFoundError):
+            checkpoints.save(state_of(2))
+        assert not root.exists()
+        root.write_text("")
+        with pytest.raises(NotADirectoryError):
+            checkpoints.save(state_of(2))
+        assert checkpoints.latest == 1
+    assert saved_steps(root.with_name("elsewhere")) == [1]
+
+
 def test_without_a_whole_checkpoint_nothing_is_restored(root):
     save(root, *map(state_of, (1, 2)))
     damage(root, 1)
@@ -228,7 +291,7 @@ def test_a_run_with_a_damaged_checkpoint_ends_as_if_it_were_whole(gan, small, tm
 
 def crc_of(checkpoints, step):
     """The checksums of the leaves of a checkpoint that can be loaded."""
-    return checkpoint._checksums(gan_jax.load(checkpoints.parent, step).state)
+    return checkpoint.checksums(gan_jax.load(checkpoints.parent, step).state)
 
 
 def test_a_run_without_a_whole_checkpoint_is_not_begun_anew(gan, small, tmp_path):

@@ -327,6 +327,7 @@ def refused(outcome, message):
         (["--config.turns=random"], "expected alternating or simultaneous"),
         (["--config.dtype=float16"], "dtype=float16: expected float32 or bfloat16"),
         (["--config.matmul_precision=low"], "expected highest or high or default"),
+        (["--config.on_divergence=maybe"], "maybe: expected stop or halve_rates"),
         (["--config.generator.widths=8,x"], "expected integers separated by commas"),
         (["--config.sample_grid=5"], "must be two numbers, rows and columns"),
         (["--config.steps=0"], r"config\.steps=0: must be at least 1"),

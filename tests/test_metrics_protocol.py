@@ -9,7 +9,15 @@ import pytest
 
 from gan_jax.config.files import load_experiment, title
 from gan_jax.errors import UsageError
-from gan_jax.metrics.protocol import Measurement, Protocol, compare, table
+from gan_jax.metrics.protocol import (
+    FILE,
+    Measurement,
+    Protocol,
+    append,
+    compare,
+    read,
+    table,
+)
 
 PROTOCOL = Protocol(
     metric="frechet_distance",
@@ -192,3 +200,14 @@ def test_a_record_that_names_a_file_does_not_run_it(tmp_path, monkeypatch):
         assert re.fullmatch(rf"{re.escape(name)} [0-9a-f]{{8}}", title(name, config))
     assert title("digits", config) == "digits"
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_torn_last_line_is_left_out_but_no_other(tmp_path):
+    line = measured().to_json()
+    (tmp_path / FILE).write_text(f"{line}\n{line[:40]}")
+    assert read(tmp_path) == [measured()]
+    append(tmp_path, measured())
+    assert read(tmp_path) == [measured()] * 2
+    (tmp_path / FILE).write_text(f"{line[:40]}\n{line}\n")
+    with pytest.raises(UsageError, match=r"evaluation\.jsonl, line 1: not a meas"):
+        read(tmp_path)

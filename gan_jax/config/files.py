@@ -36,6 +36,7 @@ FREE_FIELDS = (
     "evaluate_metrics",
     "evaluate_samples",
     "best",
+    "on_divergence",
 )
 
 # fields that younger versions brought, with what older ones did
@@ -56,6 +57,7 @@ _LATER = {
     "game": {"name": "gan"},
     "init_from": "none",
     "matmul_precision": "high",
+    "on_divergence": "stop",
     "pack": 1,
     "penalty": {"name": "none"},
     "steps_per_dispatch": 0,
@@ -145,6 +147,15 @@ def in_file(path: str):
     except Exception as error:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise UsageError(f"config file {path}: {what}") from error
+
+
+@contextlib.contextmanager
+def told_of(path: Path):
+    """Within it a UsageError begins with the file that is to be mended."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 def override(config, changes: list[tuple[str, str]]) -> None:

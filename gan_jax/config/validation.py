@@ -55,6 +55,7 @@ FIELDS = {
         "evaluate_metrics": tuple[str, ...],
         "evaluate_samples": CountOrZero,
         "best": str,
+        "on_divergence": typing.Literal["stop", "halve_rates"],
         "log_every": Count,
         "validate_every": Count,
         "sample_every": Count,

@@ -198,8 +198,10 @@ def _by_processes(dataset, workers):
 
 
 def _leave_signals_to_the_run(worker, workers):
-    """In a worker: Ctrl-C reaches every process of a terminal, the run answers it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a worker: what a terminal sends reaches all its processes, the run answers."""
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):  # there is no hang-up on Windows
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def placed_ahead(steps: Generator, place: Callable) -> Generator:

@@ -5,9 +5,14 @@ checksum for every leaf (a flipped bit would load silently), and falling back to
 checkpoint before when the newest is damaged.
 """
 
+import contextlib
 import errno
+import logging
+import os
 import shutil
 import sys
+import traceback
+import warnings
 import zlib
 from pathlib import Path
 
@@ -20,6 +25,8 @@ from gan_jax.errors import UsageError
 from gan_jax.loop import multihost
 
 _KEEP = 3
+# where a folder cannot be made, threads that wait for it would do so for minutes
+_ASYNC = ocp.options.AsyncOptions(create_directories_asynchronously=False)
 
 
 class Checkpoints:
@@ -36,8 +43,10 @@ class Checkpoints:
             for saved in saved_steps(root):
                 if saved > step:
                     _move_away(root, saved)
+            root.mkdir(parents=True, exist_ok=True)
         multihost.wait_for_all("later checkpoints are set aside")
-        self._latest = max(saved_steps(root), default=None)
+        self._root, self._latest = root, max(saved_steps(root), default=None)
+        _quiet_orbax()
         self._orbax = ocp.training.Checkpointer(
             str(root.absolute()),
             cleanup_tmp_directories=True,
@@ -48,7 +57,8 @@ class Checkpoints:
         return self
 
     def __exit__(self, *error):
-        self._orbax.close()
+        with self._writing():
+            self._orbax.close()
 
     @property
     def latest(self) -> int | None:
@@ -59,15 +69,36 @@ class Checkpoints:
         """Saves `state` under its step, unless that is there.
 
         Waits for the state to be computed, but not for the disk: nobody may take over
-        its buffers.
+        its buffers. Raises OSError where there is no folder to write to, or no room:
+        also at the next call, or on leaving, of what was still being written.
         """
         step = int(state.step)
         if step == self._latest:
             return
-        self._orbax.save_async(
-            step, state, force=True, custom_metadata={"crc32": _checksums(state)}
-        )
+        if multihost.is_chief():
+            self._refuse_lack_of_room(state)
+        with self._writing(), ocp.Context(async_options=_ASYNC):
+            self._orbax.save_async(
+                step, state, force=True, custom_metadata={"crc32": checksums(state)}
+            )
         self._latest = step
+
+    def _refuse_lack_of_room(self, state):
+        """Raises OSError where the folder is gone, which Orbax would make anew."""
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+        if shutil.disk_usage(self._root).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._root))
+
+    @contextlib.contextmanager
+    def _writing(self):
+        """Within it, whatever Orbax raises is an OSError of the folder."""
+        try:
+            yield
+        except Exception as error:
+            said = [each for each in _chain(error) if getattr(each, "errno", None)]
+            number = said[0].errno if said else errno.EIO
+            reason = said[0].strerror if said else _one_line(error)
+            raise OSError(number, reason, str(self._root)) from None
 
 
 def save_alone(root: Path, state) -> None:
@@ -105,6 +136,7 @@ def restore(root: Path, like, step: int | None = None, mesh=None):
     Damaged checkpoints are passed over with a line on stderr. Raises UsageError where
     none is left, or where one cannot be read for a reason that may pass.
     """
+    _quiet_orbax()
     steps = saved_steps(root)
     if step is not None and step not in steps:
         found = ", ".join(map(str, steps)) or "none"
@@ -121,10 +153,9 @@ def restore(root: Path, like, step: int | None = None, mesh=None):
         try:
             return _load(root / str(candidate), like)
         except Exception as error:  # Orbax raises many kinds for a damaged file
-            while cause := error.__cause__ or error.__context__:
-                error = cause
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
-            if _passes(error):
+            *_, cause = _chain(error)
+            reason = _one_line(cause)
+            if _passes(cause):
                 raise UsageError(
                     f"checkpoint {candidate} in {root} cannot be read now ({reason})"
                 ) from None
@@ -133,6 +164,34 @@ def restore(root: Path, like, step: int | None = None, mesh=None):
         others = ", ".join(str(other) for other in steps if other != step) or "none"
         raise UsageError(f"checkpoint {step} in {root} is damaged; others: {others}")
     raise UsageError(f"no checkpoint in {root} can be read")
+
+
+def _chain(error):
+    """The error, and what it was raised for, one after the other."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _one_line(error):
+    return " ".join(f"{type(error).__name__}: {error}".split())[:120]
+
+
+def _quiet_orbax():
+    """Its threads and tasks log their tracebacks beside raising them; we say a line."""
+    for name in ("", "absl", "asyncio"):
+        logger = logging.getLogger(name)
+        if _is_not_orbax not in logger.filters:
+            logger.addFilter(_is_not_orbax)
+    unfinished = r"coroutine 'Store\._get_array_metadatas' was never awaited"
+    warnings.filterwarnings("ignore", unfinished, RuntimeWarning)
+
+
+def _is_not_orbax(record):
+    places = [record.pathname]
+    if record.exc_info:
+        places += [frame.filename for frame in traceback.extract_tb(record.exc_info[2])]
+    return not any(f"{os.sep}orbax{os.sep}" in place for place in places)
 
 
 def _passes(error) -> bool:
@@ -146,13 +205,13 @@ def _load(path: Path, like):
     path = path.absolute()
     saved = ocp.metadata(path).custom_metadata["crc32"]
     state = ocp.load(path, like, checkpointable_name="state")
-    wrong = [leaf for leaf, crc in _checksums(state).items() if saved.get(leaf) != crc]
+    wrong = [leaf for leaf, crc in checksums(state).items() if saved.get(leaf) != crc]
     if wrong:
         raise ValueError(f"checksum mismatch in {', '.join(wrong[:3])}")
     return state
 
 
-def _checksums(tree) -> dict[str, int]:
+def checksums(tree) -> dict[str, int]:
     """CRC-32 of every leaf's bytes, by its path."""
 
     def crc(leaf):

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from gan_jax import pictures
+from gan_jax.files import named, write_text
 from gan_jax.loop import multihost
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -39,9 +39,7 @@ class MetricLog:
     def __init__(self, workdir: Path, step: int):
         path = workdir / "metrics.jsonl"
         rows = [row for row in _read_rows(path) if row["step"] <= step]
-        kept = path.with_suffix(".jsonl.tmp")
-        kept.write_text("".join(map(_line, rows)))
-        os.replace(kept, path)
+        write_text(path, "".join(map(_line, rows)))
         self._file = path.open("a")
         self._workdir, self._step = workdir, step
 
@@ -55,21 +53,21 @@ class MetricLog:
 
     @functools.cached_property
     def _events(self):
-        from tensorboardX import SummaryWriter  # a second, which the first step gains
+        # a second, which the first step gains
+        from gan_jax.loop.events import Events
 
-        folder = str(self._workdir / "tensorboard")
-        return SummaryWriter(folder, purge_step=self._step + 1, write_to_disk=True)
+        return Events(self._workdir / "tensorboard", self._step)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """One row: the step and its metrics."""
-        self._file.write(_line({"step": step, **metrics}))
-        self._file.flush()
-        for name, value in metrics.items():
-            self._events.add_scalar(name, value, step)
+        with named(self._workdir / "metrics.jsonl"):
+            self._file.write(_line({"step": step, **metrics}))
+            self._file.flush()
+        self._events.write_scalars(step, metrics)
 
     def add_picture(self, step: int, picture: np.ndarray) -> None:
         """The samples' picture [H, W, 3], for TensorBoard."""
-        self._events.add_image("samples", picture, step, dataformats="HWC")
+        self._events.write_image(step, "samples", picture)
 
 
 def _line(row):
@@ -81,9 +79,11 @@ def _read_rows(path: Path) -> list[dict]:
     if not path.exists():
         return []
     rows = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text(errors="replace").splitlines():
         with contextlib.suppress(json.JSONDecodeError):
-            rows.append(json.loads(line))
+            row = json.loads(line)
+            if isinstance(row, dict) and isinstance(row.get("step"), int):
+                rows.append(row)
     return rows
 
 
@@ -124,10 +124,28 @@ def write_curves(workdir: Path, loss, perfect: dict[str, float]) -> None:
     perfect: values that samples of the data itself would get, by name
     """
     metrics = read_metrics(workdir)
-    if metrics:
-        pictures.write_curves(workdir / "losses.png", metrics, loss)
     if logged := {name: best for name, best in perfect.items() if name in metrics}:
         pictures.write_quality(workdir / "quality.png", metrics, logged)
+    if metrics:  # last, so that it tells of both: see `curves_are_current`
+        pictures.write_curves(workdir / "losses.png", metrics, loss)
+
+
+def curves_are_current(workdir: Path) -> bool:
+    """Whether losses.png is whole and shows all that was logged; so is quality.png."""
+    log, quality = workdir / "metrics.jsonl", workdir / "quality.png"
+    if not _read_rows(log):
+        return True
+    if quality.exists() and not pictures.is_whole(quality):
+        return False
+    return _is_current(workdir / "losses.png", [log])
+
+
+def _is_current(picture, sources):
+    """Whether it is whole, and not older than what it is drawn from."""
+    if not pictures.is_whole(picture):
+        return False
+    drawn = picture.stat().st_mtime_ns
+    return all(source.stat().st_mtime_ns <= drawn for source in sources)
 
 
 class Album:
@@ -148,14 +166,33 @@ class Album:
         return self
 
     def __exit__(self, *error):
-        if files := self._files():
-            pictures.write_animation(self._animation, files)
+        self.animate()
+
+    def animate(self) -> None:
+        """Draws samples.gif of all pictures; those that are torn are left out."""
+        files = self._files()
+        try:
+            if files:
+                pictures.write_animation(self._animation, files)
+        except Exception as error:  # many kinds are raised for torn files
+            if getattr(error, "errno", None):  # said by the disk
+                raise
+            found = [file for file in files if pictures.is_whole(file)]
+            torn = len(files) - len(found)
+            say(f"pictures in {self._folder} that are torn and left out: {torn}")
+            if found:
+                pictures.write_animation(self._animation, found)
+
+    def is_current(self) -> bool:
+        """Whether samples.gif is whole, and not older than what it shows."""
+        files = self._files()
+        return not files or _is_current(self._animation, files)
 
     def add(self, step: int, picture: np.ndarray, text: str | None = None) -> None:
         """The picture of a step, and what is written on it."""
         pictures.write_image(self._folder / f"{step:08d}.png", picture)
         if text is not None:
-            (self._folder / f"{step:08d}.txt").write_text(text, encoding="utf-8")
+            write_text(self._folder / f"{step:08d}.txt", text)
 
     def _files(self, suffix="png"):
         files = self._folder.glob(f"*.{suffix}")

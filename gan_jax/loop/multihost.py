@@ -15,7 +15,7 @@ import traceback
 import jax
 from jax.experimental import multihost_utils
 
-from gan_jax.errors import DivergedError, Interrupted, UsageError
+from gan_jax.errors import DivergedError, Interrupted, StorageError, UsageError
 
 _SECONDS_WITHOUT_A_SIGN = 30  # of a process, after which JAX ends the others
 
@@ -82,8 +82,10 @@ def ends_with_the_job():
         if jax.process_count() == 1:
             raise
         status, line = 1, "this process of the job failed"
-        if isinstance(error, UsageError):
+        if isinstance(error, UsageError | StorageError):
             status, line = error.exit_status, str(error)
+        elif isinstance(error, OSError):
+            line = f"{line}: {error}"
         elif isinstance(error, jax.errors.JaxRuntimeError):
             reason = str(error).partition("\n")[0]
             line = (

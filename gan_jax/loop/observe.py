@@ -1,7 +1,6 @@
 """What is seen of a run while it trains: logs, pictures, checkpoints, evaluations."""
 
 import contextlib
-import itertools
 import math
 
 import jax
@@ -11,7 +10,13 @@ import numpy as np
 from gan_jax.errors import DivergedError
 from gan_jax.loop import multihost, parallel
 from gan_jax.loop.checkpoint import Checkpoints
-from gan_jax.loop.log import Album, MetricLog, write_curves
+from gan_jax.loop.log import (
+    Album,
+    MetricLog,
+    curves_are_current,
+    say,
+    write_curves,
+)
 from gan_jax.painters import make_other_painters, make_painter
 from gan_jax.pictures import write_image
 from gan_jax.state import keys_of
@@ -22,6 +27,7 @@ class Observer:
     """Looks at one run every so many steps, and writes to its work directory.
 
     step:  where the run goes on
+    rate_factor: logged where learning rates are no longer the config's
     every: the intervals, in steps, at which there is something to be looked at
     over:  whether nothing is left to be trained before config.steps; never, of one run
 
@@ -30,9 +36,12 @@ class Observer:
     several hosts only one writes, but all of them save, each what it holds.
     """
 
-    def __init__(self, config, built, dataset, workdir, experiment, step):
+    def __init__(
+        self, config, built, dataset, workdir, experiment, step, rate_factor=1.0
+    ):
         self._config, self._built, self._workdir = config, built, workdir
         self.step, self.over = step, False
+        self._slowed = {} if rate_factor == 1 else {"rate_factor": rate_factor}
         keys = keys_of(config.seed)
         self._watches, self._files = [], contextlib.ExitStack()
         self._checkpoints = Checkpoints(workdir / "checkpoints", step)
@@ -53,8 +62,7 @@ class Observer:
         names = "log", "validate", "sample", "checkpoint", "evaluate"
         # not those of the watches, since all hosts have to stop at the same steps
         self.every = [n for name in names if (n := config[f"{name}_every"])]
-        perfect = [watch.perfect.items() for watch in self._watches]
-        self._perfect = dict(itertools.chain(*perfect))
+        self._perfect = _perfect(self._watches)
 
     def __enter__(self):
         self._files.enter_context(self._checkpoints)
@@ -106,7 +114,7 @@ class Observer:
                 # the losses of a step tell of the parameters before it, not after
                 self._diverged(f"a parameter is not finite after step {step:,}")
             logged = metrics if logs else {}
-            row = dict(logged)
+            row = logged | self._slowed if logged else {}
             for read, values in watched:
                 row |= read(values)
             if row and writes:
@@ -149,6 +157,29 @@ class Observer:
         step = self._checkpoints.latest
         saved = "none" if step is None else f"step {step:,}"
         raise DivergedError(f"diverged: {what}; last good checkpoint: {saved}")
+
+
+def mend_pictures(config, built, dataset, workdir, experiment, step) -> None:
+    """Draws anew, from what is kept, the last pictures that a run of `step` lacks.
+
+    A process may have been killed after the last checkpoint and before they were drawn.
+    """
+    album = Album(workdir, step)
+    if not album.is_current():
+        say("draws samples.gif anew")
+        album.animate()
+    if curves_are_current(workdir):
+        return
+    say("draws the curves anew")
+    keys = keys_of(config.seed)
+    of_run = config, built, dataset, keys["held_out"], keys["samples"]
+    watches = make_watches(*of_run, workdir, experiment)
+    write_curves(workdir, built.game.loss, _perfect(watches))
+
+
+def _perfect(watches):
+    """What samples of the data itself would get, by the name of the metric."""
+    return {name: x for watch in watches for name, x in watch.perfect.items()}
 
 
 @jax.jit

@@ -25,7 +25,8 @@ from gan_jax.errors import DivergedError, UsageError
 from gan_jax.init_from import first_state
 from gan_jax.loop.checkpoint import restore, saved_steps
 from gan_jax.loop.log import say
-from gan_jax.loop.observe import Observer
+from gan_jax.loop.observe import Observer, mend_pictures
+from gan_jax.loop.storage import told_in_one_line
 from gan_jax.loop.teams import faster_way, members_that_fit
 from gan_jax.loop.train import announce, begin, prepare, run_steps
 from gan_jax.loop.workdir import claim, refuse_another_run, refuse_other_data
@@ -53,7 +54,7 @@ def train_population(
     Returns, for each member, None or how it diverged: it is then left at its newest
     checkpoint, and neither stops nor changes the others; `on_divergence` is told at
     once. Raises UsageError where the members cannot be one population, Interrupted with
-    all of them saved.
+    all of them saved, StorageError where a work directory can no longer be written.
     """
     workdirs = [Path(workdir) for workdir in workdirs]
     _refuse(configs, workdirs, experiment)
@@ -62,6 +63,7 @@ def train_population(
     if isinstance(dataset.arrays, Records):
         raise UsageError("a population needs its data in memory: data.stream=false")
     with contextlib.ExitStack() as claims:
+        claims.enter_context(told_in_one_line(workdirs[0]))
         for workdir in workdirs:
             claims.enter_context(claim(workdir))
         _refuse(configs, workdirs, experiment)
@@ -69,6 +71,10 @@ def train_population(
             refuse_other_data(workdir, dataset.info)
         case = _Case(dataset, built, experiment, on_divergence)
         members = dict(zip(workdirs, configs, strict=True))
+        for workdir, member in members.items():
+            step = max(saved_steps(workdir / "checkpoints"), default=0)
+            if step >= member.steps:
+                mend_pictures(member, built, dataset, workdir, experiment, step)
         outcomes, size = dict.fromkeys(workdirs), None
         for step, group in _resumptions(members, case):
             size = size or members_that_fit(config, built, dataset)
@@ -102,6 +108,11 @@ def _refuse(configs, workdirs, experiment):
         raise UsageError("two members of a population share a work directory")
     for config, workdir in zip(configs, workdirs, strict=True):
         validate(config)
+        if config.on_divergence != "stop":
+            raise UsageError(
+                f"config.on_divergence={config.on_divergence}: members of a population "
+                "that diverge are left out; leave it at stop, or train each alone"
+            )
         refuse_another_run(workdir, config, experiment)
         if structure(config) != structure(configs[0]):
             different = "; ".join(_structural_differences(configs[0], config))
@@ -163,7 +174,7 @@ def _together(saved, steps):
 def _train_group(members, step, case):
     """Trains members from the same step; {work directory: outcome}."""
     configs = list(members.values())
-    config, dataset, built, experiment = configs[0], *case[:3]
+    config, dataset, built = configs[0], case.dataset, case.built
     states = [
         _on_host(case.state(config, workdir, step))
         for workdir, config in members.items()
@@ -174,7 +185,7 @@ def _train_group(members, step, case):
     how = f"resume from step {step:,}" if step else "start fresh"
     say(f"{len(members)} members, {make.__name__.replace('_', ' ')}, {how}")
     for workdir, member in members.items():
-        begin(workdir, member, experiment, dataset, step or None)
+        begin(workdir, member, case.experiment, dataset, step or None)
     observer = _Observers(members, step, case, team)
     state = team.gather(states)
     del states  # large, and not used any more

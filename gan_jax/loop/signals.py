@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that the loop can grant when its state is whole."""
+"""Signals as a wish that the loop can grant when its state is whole."""
 
 import contextlib
 import signal
@@ -12,10 +12,12 @@ from jax.experimental import multihost_utils
 class Signals:
     """While entered, `received(step)` is the number of the first signal, or None.
 
-    A second one raises KeyboardInterrupt at once. Outside of the main thread, where
-    Python allows no handlers, signals keep their usual meaning. In a job of several
-    hosts JAX listens for SIGTERM, and all processes are told of it after the same step;
-    Ctrl-C is made one.
+    Ctrl-C, SIGTERM, or SIGHUP of a terminal that was closed; a hang-up that is ignored,
+    as under nohup, stays so. Another Ctrl-C or SIGTERM raises KeyboardInterrupt at
+    once; another SIGHUP does not, since a terminal and its shell send one each. Outside
+    of the main thread, where Python allows no handlers, signals keep their usual
+    meaning. In a job of several hosts JAX listens for SIGTERM, and all processes are
+    told of it after the same step; the others are made one.
     """
 
     def __init__(self):
@@ -25,11 +27,10 @@ class Signals:
     def __enter__(self):
         self._previous = {}
         on_main_thread = threading.current_thread() is threading.main_thread()
-        numbers = (signal.SIGINT, signal.SIGTERM) if on_main_thread else ()
-        for number in numbers:
+        for number in _wanted() if on_main_thread else ():
             if not self._shared:
                 self._previous[number] = signal.signal(number, self._handle)
-            elif number == signal.SIGINT:
+            elif number != signal.SIGTERM:
                 self._previous[number] = signal.signal(number, _pass_on)
         return self
 
@@ -44,9 +45,19 @@ class Signals:
         return self._first
 
     def _handle(self, number, frame):
-        if self._first is not None:
+        if self._first is None:
+            self._first = number
+        elif number in (signal.SIGINT, signal.SIGTERM):
             raise KeyboardInterrupt
-        self._first = number
+
+
+def _wanted():
+    """Those that end a run, but for a hang-up that is ignored."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hang_up = getattr(signal, "SIGHUP", None)  # there is none on Windows
+    if hang_up and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        numbers.append(hang_up)
+    return numbers
 
 
 def _pass_on(number, frame):
@@ -55,19 +66,20 @@ def _pass_on(number, frame):
 
 @contextlib.contextmanager
 def caught_signals(patience: int) -> Iterator[list[int]]:
-    """The SIGINT and SIGTERM that came; KeyboardInterrupt after `patience` of them.
+    """The signals that came, as for `Signals`; KeyboardInterrupt after `patience`.
 
     For what starts runs, which have handlers of their own while they train.
     """
     received = []
 
     def handle(number, frame):
+        if received and number not in (signal.SIGINT, signal.SIGTERM):
+            return
         received.append(number)
         if len(received) > patience:
             raise KeyboardInterrupt
 
-    numbers = signal.SIGINT, signal.SIGTERM
-    previous = {number: signal.signal(number, handle) for number in numbers}
+    previous = {number: signal.signal(number, handle) for number in _wanted()}
     try:
         yield received
     finally:

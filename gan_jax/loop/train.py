@@ -13,17 +13,19 @@ from gan_jax.data.feed import make_feed
 from gan_jax.data.labels import describe
 from gan_jax.data.loading import load_training_data
 from gan_jax.data.stream import Records
-from gan_jax.errors import Interrupted, UsageError
+from gan_jax.errors import DivergedError, Interrupted, UsageError
 from gan_jax.init_from import first_state
-from gan_jax.loop import multihost, parallel
+from gan_jax.loop import divergence, multihost, parallel
 from gan_jax.loop.checkpoint import restore, saved_steps
 from gan_jax.loop.dispatch import make_dispatch
 from gan_jax.loop.log import Progress, say
-from gan_jax.loop.observe import Observer, copied
+from gan_jax.loop.observe import Observer, copied, mend_pictures
 from gan_jax.loop.signals import Signals
+from gan_jax.loop.storage import told_in_one_line
 from gan_jax.loop.workdir import (
     claim,
     forget_after,
+    read_record,
     refuse_another_run,
     refuse_other_data,
     write_record,
@@ -38,54 +40,93 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
 
     On the devices of `parallel.data_mesh`, which divide the minibatches. Raises
     UsageError before anything is written where the run cannot be made; DivergedError
-    when a loss is no longer finite; Interrupted after SIGINT or SIGTERM, with the state
-    saved.
+    when a loss is no longer finite, unless config.on_divergence goes back; Interrupted
+    after SIGINT, SIGTERM or SIGHUP, with the state saved; StorageError where the work
+    directory can no longer be written.
     """
     validate(config)
     workdir = readable(Path(workdir))
     refuse_another_run(workdir, config, experiment)
     mesh = parallel.data_mesh(config)
-    if jax.process_count() > 1 and config.best != "none":
-        raise UsageError(
-            f"config.best={config.best}: of a job on several hosts one evaluates, but "
-            "all of them save; leave it at none"
-        )
+    _refuse_on_several_hosts(config)
+    divergence.refuse_what_cannot_go_back(config)
     dataset, built = prepare(config)
-    fresh = functools.partial(initial_state, config, built)
-    like = jax.eval_shape(fresh)  # refuses a size that a network cannot make
+    # refuses a size that a network cannot make
+    jax.eval_shape(functools.partial(initial_state, config, built))
     with (
         multihost.ends_with_the_job(),
+        told_in_one_line(workdir),
         claim(workdir) if multihost.is_chief() else contextlib.nullcontext(),
     ):
         refuse_another_run(workdir, config, experiment)  # one that came in between
         refuse_other_data(workdir, dataset.info)
-        resumes = bool(saved_steps(workdir / "checkpoints"))
-        state = (
-            restore(workdir / "checkpoints", like, mesh=mesh)
-            if resumes
-            else first_state(config, built)
-        )
+        state, resumes = _newest(config, built, workdir, mesh)
         step = int(state.step)
         announce(config, dataset, state, parallel.describe(mesh, config))
         how = f"resumes from step {step:,}" if resumes else "starts fresh"
         say(f"work directory: {workdir}, {how}")
         if step >= config.steps:
             say(f"already trained to step {step:,}; a larger --config.steps trains on")
+            if multihost.is_chief():
+                mend_pictures(config, built, dataset, workdir, experiment, step)
             return state
-        if multihost.is_chief():
-            begin(workdir, config, experiment, dataset, step if resumes else None)
-        multihost.wait_for_all("the work directory is ready")
-        observer = Observer(config, built, dataset, workdir, experiment, step)
-        dispatch = make_dispatch(config, built, dataset, mesh)
-        state = parallel.everywhere(state, mesh)
-        with contextlib.closing(make_feed(config, dataset, mesh)) as feed:
-            state = run_steps(config, dispatch, feed, state, observer)
+        of_run = config, built, dataset, workdir, experiment
+        state = _train_on(*of_run, mesh, state)
     if multihost.is_chief():
         from gan_jax.diagnosis import in_a_line  # at the end, and not at every start
 
         say(in_a_line(workdir, built))
     say(f"done: {config.steps:,} steps, in {workdir}")
     return state
+
+
+def _train_on(config, built, dataset, workdir, experiment, mesh, state):
+    """Trains from `state` to config.steps; goes back where the config says so."""
+    step = int(state.step)
+    divergences = divergence.known_before(read_record(workdir), step)
+    dispatch = make_dispatch(config, built, dataset, mesh)
+    while True:
+        factor = divergence.rate_factor(config, divergences)
+        if multihost.is_chief():
+            begin(workdir, config, experiment, dataset, step or None, divergences)
+        multihost.wait_for_all("the work directory is ready")
+        observer = Observer(config, built, dataset, workdir, experiment, step, factor)
+        state = divergence.with_rates(state, config, factor)
+        state = parallel.everywhere(state, mesh)
+        try:
+            with contextlib.closing(make_feed(config, dataset, mesh)) as feed:
+                return run_steps(config, dispatch, feed, state, observer)
+        except DivergedError as error:
+            failed = error
+        state, _ = _newest(config, built, workdir, mesh)
+        step = int(state.step)
+        divergences = divergence.after(failed, config, divergences, step)
+        factor = divergence.rate_factor(config, divergences)
+        say(f"{failed}; on from step {step:,} with {factor:g} of the learning rates")
+
+
+def _newest(config, built, workdir, mesh):
+    """The state that a run goes on from, and whether it is a saved one."""
+    if not saved_steps(workdir / "checkpoints"):
+        return first_state(config, built), False
+    like = jax.eval_shape(functools.partial(initial_state, config, built))
+    return restore(workdir / "checkpoints", like, mesh=mesh), True
+
+
+def _refuse_on_several_hosts(config):
+    """Raises UsageError for what one process of a job would do alone."""
+    if jax.process_count() == 1:
+        return
+    if config.best != "none":
+        raise UsageError(
+            f"config.best={config.best}: of a job on several hosts one evaluates, but "
+            "all of them save; leave it at none"
+        )
+    if config.on_divergence != "stop":
+        raise UsageError(
+            f"config.on_divergence={config.on_divergence}: a job on several hosts does "
+            "not go back; leave it at stop"
+        )
 
 
 def prepare(config):
@@ -144,10 +185,13 @@ def announce(config, dataset, state, devices: str) -> None:
         say(f"devices: {devices}")
 
 
-def begin(workdir, config, experiment, dataset, step) -> None:
-    """Makes the work directory that of this run; `step`: where it goes on, or None."""
+def begin(workdir, config, experiment, dataset, step, divergences=()) -> None:
+    """Makes the work directory that of this run; `step`: where it goes on, or None.
+
+    divergences: those after which it went back before that step
+    """
     forget_after(workdir, step)
-    write_record(workdir, config, experiment, dataset.info)
+    write_record(workdir, config, experiment, dataset.info, divergences)
 
 
 def run_steps(config, dispatch, feed, state, observer, members=1, own=copied):
@@ -161,9 +205,9 @@ def run_steps(config, dispatch, feed, state, observer, members=1, own=copied):
     step = observer.step
     examples = config.batch_size * config.d_steps * members
     with (
+        Signals() as signals,  # until all is written
         observer,
         Progress(step, config.steps, examples) as progress,
-        Signals() as signals,
         multihost.ends_with_the_job(),  # before the others are left, which would wait
     ):
         start, signal, metrics, unseen = step, None, None, []

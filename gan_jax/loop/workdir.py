@@ -4,7 +4,6 @@ import contextlib
 import importlib.metadata
 import json
 import math
-import os
 import shutil
 from pathlib import Path
 
@@ -14,14 +13,20 @@ import jax
 import gan_jax
 from gan_jax.config.files import changed_fields, from_json, to_json
 from gan_jax.errors import UsageError
+from gan_jax.files import write_text
 from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.metrics.protocol import forget
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
-def write_record(workdir: Path, config, experiment: str, info: dict) -> None:
-    """Writes config.json: what the run is, and what it was run with."""
+def write_record(
+    workdir: Path, config, experiment: str, info: dict, divergences=()
+) -> None:
+    """Writes config.json: what the run is, and what it was run with.
+
+    divergences: after which it went back, see `loop.divergence`
+    """
     devices = jax.devices()
     record = {
         "experiment": experiment,
@@ -33,9 +38,9 @@ def write_record(workdir: Path, config, experiment: str, info: dict) -> None:
         },
         "devices": [f"{device.platform}: {device.device_kind}" for device in devices],
     }
-    unfinished = workdir / "config.json.tmp"
-    unfinished.write_text(json.dumps(record, indent=2) + "\n")
-    os.replace(unfinished, workdir / "config.json")
+    if divergences:
+        record["divergences"] = [each._asdict() for each in divergences]
+    write_text(workdir / "config.json", json.dumps(record, indent=2) + "\n")
 
 
 def read_record(workdir: Path) -> dict | None:
@@ -46,6 +51,7 @@ def read_record(workdir: Path) -> dict | None:
     try:
         record = json.loads(path.read_text())
         from_json(record["config"]), record["data"]["shape"], record["experiment"]
+        [(each["what"], each["back_to"]) for each in record.get("divergences", ())]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(f"{path} is not the record of a run") from None
     return record

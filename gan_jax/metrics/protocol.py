@@ -12,7 +12,6 @@ differ in it alone are repeats, whose spread is their uncertainty.
 import contextlib
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +19,7 @@ import filelock
 import numpy as np
 
 from gan_jax.errors import UsageError
+from gan_jax.files import write_text
 
 FILE = "evaluation.jsonl"  # in a work directory
 _REPEATED = "seed"
@@ -125,14 +125,18 @@ def append(workdir: Path, measurement: Measurement) -> None:
 
 
 def read(workdir: Path) -> list[Measurement]:
-    """What evaluation.jsonl says, oldest first; empty where there is none."""
+    """What evaluation.jsonl says, oldest first; empty where there is none.
+
+    A last line that is torn is left out; raises UsageError for another.
+    """
     file = workdir / FILE
     found = []
     for number, line in enumerate(_lines(file), 1):
         try:
             found.append(Measurement.from_json(line))
         except UsageError as error:
-            raise UsageError(f"{file}, line {number}: {error}") from None
+            if line.endswith("\n"):
+                raise UsageError(f"{file}, line {number}: {error}") from None
     return found
 
 
@@ -163,7 +167,7 @@ def _alone(workdir):
 
 def _lines(file):
     try:
-        return file.read_text().splitlines() if file.exists() else []
+        return file.read_text().splitlines(keepends=True) if file.exists() else []
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
 
@@ -171,10 +175,8 @@ def _lines(file):
 def _write(workdir, measurements):
     """The whole file at once: a crash tears no line."""
     file = workdir / FILE
-    unfinished = workdir / f"{FILE}.tmp"
     try:
-        unfinished.write_text("".join(x.to_json() + "\n" for x in measurements))
-        os.replace(unfinished, file)
+        write_text(file, "".join(x.to_json() + "\n" for x in measurements))
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}") from None
 

@@ -44,7 +44,8 @@ def group(configs: dict, population: bool) -> list[tuple[str, ...]]:
 
     together = {}
     for name, config in configs.items():
-        together.setdefault(structure(config), []).append(name)
+        alone = config.on_divergence != "stop"  # a population cannot go back
+        together.setdefault(name if alone else structure(config), []).append(name)
     return [tuple(names) for names in together.values()]
 
 

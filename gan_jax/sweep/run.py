@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gan_jax.config.validation import validate
-from gan_jax.errors import DivergedError, Interrupted, UsageError
+from gan_jax.errors import DivergedError, Interrupted, StorageError, UsageError
 from gan_jax.loop.process import prepare_process
 from gan_jax.loop.signals import caught_signals
 from gan_jax.sweep import folder as sweep_folder
@@ -55,7 +55,7 @@ def run_task(folder: Path, names: Sequence[str]) -> int:
 def _recorded(folder, sweep: Sweep, configs, received) -> int:
     """Trains; records how it went; the exit status."""
     begin, status, error, number = time.monotonic(), "done", None, 0
-    outcomes = [None] * len(configs)
+    outcomes: list[DivergedError | None] = [None] * len(configs)
     for name in configs:
         write_status(place(folder, name), "running")
     try:
@@ -66,7 +66,7 @@ def _recorded(folder, sweep: Sweep, configs, received) -> int:
         status, number = "interrupted", interrupted.exit_status
     except KeyboardInterrupt:  # before the first step, or a second signal
         status, number = "interrupted", 128 + (received or [signal.SIGINT])[0]
-    except UsageError as refused:
+    except (UsageError, StorageError) as refused:
         status, error, number = "failed", str(refused), refused.exit_status
     except Exception as bug:
         traceback.print_exc()
