@@ -10,6 +10,7 @@ from gan_jax import cli
 from gan_jax.data import tfds
 from gan_jax.errors import UsageError
 from gan_jax.metrics import classifier, features, train_classifier, weights_file
+from gan_jax.metrics.choice import features_for
 from gan_jax.metrics.features import ACCEPTS, load_features
 
 SHIPPED = {
@@ -99,6 +100,19 @@ def test_pixels_are_the_images_in_the_unit_interval():
     assert (network.checksum, network.resizing) == (None, None)
 
 
+def test_framed_digits_are_seen_without_their_frame():
+    framed = images(5, ACCEPTS["mnist_framed"])
+    network, plain = load_features("mnist_framed"), load_features("mnist")
+    bare = np.ascontiguousarray(framed[:, 2:30, 2:30])
+    for found, expected in zip(network.apply(framed), plain.apply(bare), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    named = "checksum", "frechet_name", "kernel_name", "classes"
+    for field in named:
+        assert getattr(network, field) == getattr(plain, field)
+    assert (network.resizing, plain.resizing) == ("the 28 x 28 in the middle", None)
+    assert features_for((32, 32, 1)) == "mnist_framed"
+
+
 @pytest.mark.parametrize("name", ["pixels", "mnist", "cifar10"])
 def test_distances_in_own_features_are_not_called_fid_and_kid(name):
     network = load_features(name)
@@ -114,7 +128,7 @@ def test_distances_in_own_features_are_not_called_fid_and_kid(name):
     [
         ("mnist", (32, 32, 3), "pixels, cifar10, inception"),
         ("cifar10", (28, 28, 1), "pixels, mnist"),
-        ("cifar10", (32, 32, 1), "pixels"),
+        ("cifar10", (32, 32, 1), "pixels, mnist_framed"),
         ("inception", (64, 64, 1), "pixels"),
     ],
 )

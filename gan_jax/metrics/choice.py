@@ -244,5 +244,5 @@ def sample_size(config, info) -> int:
 
 def features_for(shape) -> str:
     """The project's classifier of images of this shape, or "pixels"."""
-    classifiers = "mnist", "cifar10"
+    classifiers = "mnist", "mnist_framed", "cifar10"
     return next((name for name in classifiers if fits(name, shape)), "pixels")

@@ -25,10 +25,11 @@ from gan_jax.networks import network
 ACCEPTS = {
     "pixels": (None, None, None),
     "mnist": (28, 28, 1),
+    "mnist_framed": (32, 32, 1),  # by mnist, without a frame of two pixels
     "cifar10": (32, 32, 3),
     "inception": (None, None, 3),
 }
-_BATCH = {"mnist": 256, "cifar10": 256, "inception": 32}
+_BATCH = {"mnist": 256, "mnist_framed": 256, "cifar10": 256, "inception": 32}
 
 # how the SHA-256 begins of the PyTorch file that FID's weights come from
 FID_SOURCE = "6726825d"
@@ -95,6 +96,10 @@ def load_features(
                 f"weights {weights} were not converted from FID's Inception; if they "
                 f"are what you want, give their checksum, {about['checksum']}"
             )
+    elif name == "mnist_framed":
+        module, variables, about = classifier.load("mnist")
+        resizing = "the 28 x 28 in the middle"
+        names = "frechet_mnist", "kernel_mnist"
     else:
         module, variables, about = classifier.load(name)
     found = about["checksum"]
@@ -104,7 +109,8 @@ def load_features(
         )
     apply = _batched(name, module, variables, batch_size or _BATCH[name])
     about = name, found, ACCEPTS[name], resizing
-    return FeatureNetwork(*about, *names, apply, classifier.CLASSES.get(name, ()))
+    classes = classifier.CLASSES.get(name.removesuffix("_framed"), ())
+    return FeatureNetwork(*about, *names, apply, classes)
 
 
 def _read_inception(weights):
@@ -165,6 +171,7 @@ def _batched(name, module, variables, size):
 
     @jax.jit
     def run(params, stats, x):
+        x = x[:, 2:-2, 2:-2] if name == "mnist_framed" else x
         (features, logits), _ = forward(params, stats, x)
         return features, nn.softmax(logits)
 
