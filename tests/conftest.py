@@ -103,6 +103,13 @@ def optimized():
     jax.clear_caches()
 
 
+def some_slow(values, quick) -> list:
+    """Values of a parameter; tests with others than the `quick` ones are slow."""
+    assert set(quick) <= set(values)
+    slow = pytest.mark.slow
+    return [x if x in quick else pytest.param(x, marks=slow) for x in values]
+
+
 class Outcome(NamedTuple):
     """How a command ended, and what it said."""
 

@@ -289,6 +289,7 @@ def experiment(*changes):
     return made
 
 
+@pytest.mark.slow
 def test_it_trains_goes_on_has_company_and_spreads(tmp_path):
     """With packs and in bfloat16; p is resumed bit for bit, and each member's own."""
     flags = "augmentation.kimg=0.05", "augmentation.every=1", "augmentation.target=-1"

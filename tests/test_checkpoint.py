@@ -185,6 +185,7 @@ def test_what_may_pass_is_no_damage(root, monkeypatch, error):
     assert_equal(restore(root, state_of(0)), state_of(2))
 
 
+@pytest.mark.slow
 def test_bits_flipped_anywhere_are_one_line_or_nothing(root, tmp_path, capfd):
     """In files of every kind: another state is never restored, and nobody else speaks.
 

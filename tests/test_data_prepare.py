@@ -139,6 +139,7 @@ def read_idx(path, offset):
 @pytest.mark.skipif(
     not RAW_MNIST.is_dir(), reason=f"needs MNIST's files in {RAW_MNIST}"
 )
+@pytest.mark.slow
 def test_mnist_is_checked_against_tfds_own_checksums(
     data_dir, served, monkeypatch, capfd
 ):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import some_slow
 
 import gan_jax
 from gan_jax import build
@@ -143,7 +144,7 @@ def test_simultaneous_turns_share_the_forward_passes():
 
 
 @pytest.mark.usefixtures("optimized")
-@pytest.mark.parametrize("name", ["digits", "mnist_lsgan"])
+@pytest.mark.parametrize("name", some_slow(["digits", "mnist_lsgan"], quick=["digits"]))
 def test_what_is_logged_changes_no_bit_of_the_state(gan, tmp_path, name):
     """Between the logs a program runs that computes less of what is only looked at."""
     np.save(

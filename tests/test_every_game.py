@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from conftest import some_slow
 from test_main import refused
 from test_parallel import SGD
 
@@ -58,7 +59,7 @@ BRIEF = (
 )
 
 
-@pytest.fixture(params=GAMES)
+@pytest.fixture(params=some_slow(GAMES, quick=["gan", "stylegan2"]))
 def config(request, monkeypatch):
     """(changes) -> the config of a game."""
     own = Path(__file__).parent / "models"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import some_slow
 from PIL import Image
 
 import gan_jax
@@ -146,6 +147,12 @@ SHRUNK = {
     "ablations/priors_mnist": (MNIST, DCGAN),
     "ablations/dcgan_guidelines": (CIFAR, DCGAN),
 }
+# one of each kind of network and of data
+QUICK = (
+    *("digits", "gaussian_1d", "ring", "mnist_mlp_2014", "mnist_lsgan", "cifar_conv"),
+    *("mnist_wgan_gp", "mnist_projection", "mnist_biggan", "mnist_pggan", "own_images"),
+    *("mnist_semi_supervised", "facades", "text_wgan_gp", "ablations/losses_ring"),
+)
 BRIEF = (
     "--config.steps=2",
     "--config.batch_size=8",
@@ -200,7 +207,7 @@ def data_flags(name, shape, folder):
     return flags
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", some_slow(EXPERIMENTS, quick=QUICK))
 def test_an_experiment_takes_two_steps(gan, tmp_path, name):
     shape, shrink = SHRUNK[name]
     workdir = tmp_path / "run"

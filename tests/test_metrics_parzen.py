@@ -99,6 +99,7 @@ def test_validation_chooses_sigma_and_test_is_measured():
     )
 
 
+@pytest.mark.slow
 def test_training_images_of_mnist_score_what_theis_et_al_report():
     """About 243 nats (2016, table 1), with 2014's split of the training images."""
     if not Path(os.environ.get("TFDS_DATA_DIR", ""), "mnist").is_dir():

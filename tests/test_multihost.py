@@ -9,7 +9,7 @@ import time
 import jax
 import numpy as np
 import pytest
-from conftest import xla_flags
+from conftest import some_slow, xla_flags
 
 import gan_jax
 from gan_jax.loop.checkpoint import saved_steps
@@ -105,7 +105,7 @@ def alone(tmp_path_factory):
     return workdir
 
 
-@pytest.mark.parametrize("n", [2, 4])
+@pytest.mark.parametrize("n", some_slow([2, 4], quick=[2]))
 def test_several_processes_train_as_one(job, finish, alone, tmp_path, n):
     """The same losses and parameters as one process; logs and pictures once."""
     outcomes = [finish(process) for process in job(n, "--config.steps=20")]
@@ -124,6 +124,7 @@ def test_several_processes_train_as_one(job, finish, alone, tmp_path, n):
     assert pictures == [f"{step:08d}.png" for step in (0, 10, 20)]
 
 
+@pytest.mark.slow
 def test_checkpoints_move_between_one_process_and_several(
     job, gan, small, finish, alone, tmp_path
 ):
@@ -144,6 +145,7 @@ def test_checkpoints_move_between_one_process_and_several(
     assert max(np.abs(np.subtract(*pair)).max() for pair in pairs) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_job_and_the_restart_resumes(
     job, finish, alone, tmp_path
 ):
@@ -168,6 +170,7 @@ def test_a_killed_process_ends_the_job_and_the_restart_resumes(
     assert saved + 10 in saved_steps(tmp_path / "job" / "checkpoints")
 
 
+@pytest.mark.slow
 def test_sigterm_to_one_process_saves_in_all(job, finish, tmp_path):
     processes = job(2, "--config.steps=10000000", "--config.checkpoint_every=1000000")
     log = tmp_path / "job" / "metrics.jsonl"

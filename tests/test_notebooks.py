@@ -5,6 +5,7 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
+from conftest import some_slow
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 # of each notebook: how many pictures it shows, something it says, the run it shows
@@ -29,7 +30,11 @@ def test_every_notebook_is_known():
     assert [path.name for path in NOTEBOOKS] == sorted(SHOWN)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    some_slow(NOTEBOOKS, quick=[x for x in NOTEBOOKS if x.stem == "samples"]),
+    ids=lambda path: path.name,
+)
 def test_a_notebook_runs_from_top_to_bottom(path, request, tmp_path, monkeypatch):
     pictures, words, run = SHOWN[path.name]
     monkeypatch.setenv("GAN_JAX_WORKDIR", str(request.getfixturevalue(run)))

@@ -268,6 +268,7 @@ def test_d_of_pairs_is_told_what_images_were_made_of(trained):
             run.discriminate(x, inputs=inputs)
 
 
+@pytest.mark.slow
 def test_two_sets_are_translated_both_ways(gan, tmp_path, command):
     """Of different sizes, one of them with labels: measured by what is known."""
     digits, others = noise(0, 30, 28, 28), noise(1, 17, 28, 28)

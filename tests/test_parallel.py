@@ -150,6 +150,7 @@ def comparisons(images):
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_two_and_eight_devices_train_as_one_does(comparisons, case):
     found = comparisons[case]
     assert found["moved"] > 1e-3  # 20 steps that did something

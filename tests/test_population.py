@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import some_slow
 
 import gan_jax
 from gan_jax import build
@@ -92,7 +93,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", some_slow(CASES, quick=["plain", "dropout, noise on the data"])
+)
 def test_a_member_is_a_run_of_its_own(case, tmp_path):
     """Seeds and rates of three members against runs of each, minibatches included."""
     rates = {0: 0.01, 7: 0.05, 8: 0.2}

@@ -113,6 +113,7 @@ def test_as_many_triples_as_veegan(digits):
 
 
 @pytest.mark.parametrize(("split", "kept"), [("train", 60), ("test", 18), ("all", 78)])
+@pytest.mark.slow
 def test_fresh_sources_store_the_digits_themselves(digits, split, kept):
     x, y, _, fresh, *_ = stacked_mnist.load(split=split, fresh=True)
     first = 60 if split == "test" else 0

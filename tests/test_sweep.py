@@ -12,6 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from conftest import some_slow
 
 import gan_jax
 from gan_jax import cli
@@ -116,6 +117,7 @@ def mixed(tmp_path_factory, small):
     return path / "sweep", flags, end.value.code
 
 
+@pytest.mark.slow
 def test_a_point_that_fails_is_recorded_while_the_rest_go_on(mixed):
     path, _, status = mixed
     assert status == 1
@@ -186,7 +188,9 @@ def test_a_finished_point_is_not_done_with_more_steps(tmp_path):
 # What ends a sweep, and how it goes on
 
 
-@pytest.mark.parametrize("end", ["Ctrl-C", "sweep killed", "process killed"])
+@pytest.mark.parametrize(
+    "end", some_slow(["Ctrl-C", "sweep killed", "process killed"], quick=["Ctrl-C"])
+)
 def test_an_ended_sweep_goes_on_as_if_it_had_not_been(
     start_sweep, finish, sweep, gan, small, tmp_path, end
 ):
@@ -253,6 +257,7 @@ def wait_for(condition):
 # Several processes and one folder
 
 
+@pytest.mark.slow
 def test_two_shards_side_by_side_do_every_point_once(start_sweep, finish, tmp_path):
     path = tmp_path / "sweep"
     flags = f"--workdir={path}", "--seeds=2", "--population=off"

@@ -178,6 +178,7 @@ def wait_until(condition, process):
         time.sleep(0.002)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_bit_for_bit_the_same(
     start, finish, gan, small, tmp_path
 ):
