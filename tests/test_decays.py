@@ -8,6 +8,10 @@ import pytest
 from flax import linen as nn
 
 from gan_jax import constraints, decays, layers
+from gan_jax.config.files import load_experiment, override
+from gan_jax.config.hparams import hparams
+from gan_jax.config.numbers import by_field
+from gan_jax.errors import UsageError
 from gan_jax.optimizers import optimizer
 
 
@@ -145,3 +149,13 @@ def test_a_wide_layer_needs_no_square_of_its_units():
 
 def test_none_adds_nothing(params):
     assert not any(np.any(x) for x in jax.tree.leaves(added(decays.none(), params)))
+
+
+def test_an_optimizer_that_has_a_decay_of_its_own_is_told_apart():
+    config, _ = load_experiment("mnist_wgan.py")  # rmsprop
+    own = hparams(config)
+    assert own["d"]["decay"] == 0.99
+    assert by_field(own)["d_optimizer.decay"] == 0.99
+    override(config, [("d_decay.name", "l2"), ("d_decay.weight", "0.1")])
+    with pytest.raises(UsageError, match=r"rmsprop has a number decay of its own"):
+        hparams(config)

@@ -556,7 +556,7 @@ def test_a_damaged_record_of_measurements_is_named(judged, workdir):
     flags = f"--workdir={workdir}", SAMPLES, "--metrics=sliced_wasserstein"
     assert judged(*flags).status == 0
     with (workdir / "evaluation.jsonl").open("a") as file:
-        file.write('{"protocol"')
+        file.write('{"protocol"\n{"protocol"')  # the last line alone may be torn
     for command in ((*flags,), (f"--show={workdir}",)):
         outcome = judged(*command)
         assert outcome.status == 2

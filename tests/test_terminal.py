@@ -105,8 +105,15 @@ def test_an_interrupt_that_python_ignores_comes_again(monkeypatch):
     assert reported == [bug]
 
 
-def test_a_hang_up_is_one_wish_however_often_it_comes():
-    before = signal.getsignal(signal.SIGHUP)
+@pytest.fixture
+def hang_up():
+    """A SIGHUP that is not ignored, as it is in the background; what it does."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield signal.SIG_DFL
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_hang_up_is_one_wish_however_often_it_comes(hang_up):
     with Signals() as signals:
         assert signals.received(0) is None
         for _ in range(3):
@@ -118,7 +125,7 @@ def test_a_hang_up_is_one_wish_however_often_it_comes():
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGHUP)
         assert received == [signal.SIGHUP]
-    assert signal.getsignal(signal.SIGHUP) is before
+    assert signal.getsignal(signal.SIGHUP) is hang_up
 
 
 def test_a_hang_up_that_is_ignored_stays_so():

@@ -75,15 +75,16 @@ def exchanged(state, d_steps: int, g_steps: int, parts: int = 1) -> dict[str, in
 
     Gradients of D are summed once for the real examples and once for the generated; a
     backend that adds the two before would sum them once. A layer of batch norm sums its
-    mean and mean square in a forward pass, and two gradients in a backward pass, one of
-    which is that of its bias, and counted there where it learns.
+    mean and mean square in a forward pass, first of a few, then of all, and two
+    gradients in a backward pass, one of which is that of its bias, and counted there
+    where it learns.
     """
     d, g, d_stats, g_stats = (
         sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(part))
         for part in (state.d.params, state.g.params, state.d.stats, state.g.stats)
     )
-    learning, fixed = 3 / 2, 2  # both passes of a player's layers of batch norm
-    d_turn = g_stats + 2 * learning * d_stats
+    learning, fixed = 5 / 2, 3  # both passes of a player's layers of batch norm
+    d_turn = 2 * g_stats + 2 * learning * d_stats
     g_turn = learning * g_stats + fixed * d_stats
     return {
         "gradients": parts * (d_steps * 2 * d + g_steps * g),
@@ -96,13 +97,13 @@ def all_reduces(state, d_steps: int, g_steps: int, parts: int = 1) -> int:
     """In how many exchanges of a step these bytes travel, at the most.
 
     The gradients of an update go together. Each layer of batch norm exchanges its two
-    statistics by itself, and so in the backward pass.
+    statistics by itself, twice, and once in the backward pass.
     """
     d_layers, g_layers = (
         len(jax.tree.leaves(player.stats)) // 2 for player in (state.d, state.g)
     )
-    d_turn = 1 + g_layers + 4 * d_layers
-    g_turn = 1 + 2 * g_layers + 2 * d_layers
+    d_turn = 1 + 2 * g_layers + 6 * d_layers
+    g_turn = 1 + 3 * g_layers + 3 * d_layers
     return parts * (d_steps * d_turn + g_steps * g_turn)
 
 

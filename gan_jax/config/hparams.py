@@ -5,6 +5,7 @@ import optax
 from gan_jax.config import resolve
 from gan_jax.config.numbers import NUMBERS, by_field
 from gan_jax.config.types import keyword_kinds
+from gan_jax.errors import UsageError
 
 
 def hparams(config) -> dict:
@@ -20,7 +21,14 @@ def hparams(config) -> dict:
         inner = found
         for name in path[:-1]:
             inner = inner.setdefault(name, {})
-        inner[path[-1]] = inner.get(path[-1], {}) | values
+        known = inner.get(path[-1], {})
+        if not isinstance(known, dict):
+            player = config[f"{path[0]}_optimizer"].name
+            raise UsageError(
+                f"{path[0]}_optimizer {player} has a number {path[-1]} of its own; "
+                f"config.{entry}.name has to be none beside it"
+            )
+        inner[path[-1]] = known | values
     return found
 
 

@@ -27,6 +27,8 @@ def by_field(hparams) -> dict:
         place = hparams
         for key in path:
             place = place.get(key, {})
+        if not isinstance(place, dict):  # rmsprop's own decay, where d_decay's would be
+            continue
         of_entry = {key: x for key, x in place.items() if not isinstance(x, dict)}
         found |= {f"{entry}.{key}": x for key, x in of_entry.items()}
     return found

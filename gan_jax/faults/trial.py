@@ -36,7 +36,7 @@ COMMAND = ("-m", "gan_jax.main")
 # what a process does before it becomes another: a fork of this one, which has threads
 # of JAX, could not
 _PREPARED = """
-import os, resource, sys
+import os, resource, signal, sys
 
 _, file_size, files, streams, *command = sys.argv
 for limit, value in (("RLIMIT_FSIZE", file_size), ("RLIMIT_NOFILE", files)):
@@ -44,6 +44,8 @@ for limit, value in (("RLIMIT_FSIZE", file_size), ("RLIMIT_NOFILE", files)):
         resource.setrlimit(getattr(resource, limit), (int(value), int(value)))
 if streams == "closed":
     os.closerange(0, 3)
+for number in signal.SIGINT, signal.SIGHUP:  # in the background they are ignored
+    signal.signal(number, signal.SIG_DFL)
 os.execv(command[0], command)
 """
 

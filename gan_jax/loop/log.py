@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from gan_jax import pictures
+from gan_jax.errors import UsageError
 from gan_jax.files import named, write_text
 from gan_jax.loop import multihost
 
@@ -75,15 +76,19 @@ def _line(row):
 
 
 def _read_rows(path: Path) -> list[dict]:
-    """The rows of a metrics.jsonl; a line torn by a crash is left out."""
+    """The rows of a metrics.jsonl; a line torn by a crash is left out.
+
+    Raises UsageError where a whole line is no row.
+    """
     if not path.exists():
         return []
     rows = []
     for line in path.read_text(errors="replace").splitlines():
         with contextlib.suppress(json.JSONDecodeError):
             row = json.loads(line)
-            if isinstance(row, dict) and isinstance(row.get("step"), int):
-                rows.append(row)
+            if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+                raise UsageError(f"{path} is not the log of a run: {line[:40]!r}")
+            rows.append(row)
     return rows
 
 
