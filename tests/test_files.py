@@ -83,7 +83,10 @@ def test_curves_are_current_until_something_is_logged(tmp_path):
 def test_rows_that_are_none_are_left_out_of_a_log(tmp_path):
     rows = b'{"step": 1, "x": 2}\n3\n{"x": 1}\n\xff\n[]\n{"step": 2, "x": 3}\n{"st'
     (tmp_path / "metrics.jsonl").write_bytes(rows)
-    assert read_metrics(tmp_path)["step"].tolist() == [1, 2]
+    with pytest.raises(UsageError, match="is not the log of a run: '3'"):
+        read_metrics(tmp_path)
+    with MetricLog(tmp_path, 5):  # of a run that goes on
+        assert read_metrics(tmp_path)["step"].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("folder", [".", "gone"])

@@ -75,10 +75,10 @@ def _line(row):
     return json.dumps(row) + "\n"
 
 
-def _read_rows(path: Path) -> list[dict]:
+def _read_rows(path: Path, strict: bool = False) -> list[dict]:
     """The rows of a metrics.jsonl; a line torn by a crash is left out.
 
-    Raises UsageError where a whole line is no row.
+    So is a whole line that is no row, but a UsageError if `strict`.
     """
     if not path.exists():
         return []
@@ -86,15 +86,19 @@ def _read_rows(path: Path) -> list[dict]:
     for line in path.read_text(errors="replace").splitlines():
         with contextlib.suppress(json.JSONDecodeError):
             row = json.loads(line)
-            if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+            if isinstance(row, dict) and isinstance(row.get("step"), int):
+                rows.append(row)
+            elif strict:
                 raise UsageError(f"{path} is not the log of a run: {line[:40]!r}")
-            rows.append(row)
     return rows
 
 
 def read_metrics(workdir: Path) -> dict[str, np.ndarray]:
-    """What a run logged, one array a metric; NaN where a step lacks one."""
-    rows = _read_rows(workdir / "metrics.jsonl")
+    """What a run logged, one array a metric; NaN where a step lacks one.
+
+    Raises UsageError where that is no log.
+    """
+    rows = _read_rows(workdir / "metrics.jsonl", strict=True)
     names = dict.fromkeys(name for row in rows for name in row)
     return {
         name: np.array([row.get(name, np.nan) for row in rows], np.float64)
