@@ -4,6 +4,7 @@ import gc
 import importlib.metadata
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,11 @@ import pytest  # noqa: E402
 from gan_jax import benchmark, cli, evaluate, main, sample  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# What a shell runs in the background ignores these, and so would all that tests start.
+for _number in signal.SIGINT, signal.SIGHUP:
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
 
 
 _MOST_MEMORY = 2.5e9  # bytes of a process
