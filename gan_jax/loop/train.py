@@ -52,7 +52,7 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
     divergence.refuse_what_cannot_go_back(config)
     dataset, built = prepare(config)
     # refuses a size that a network cannot make
-    jax.eval_shape(functools.partial(initial_state, config, built))
+    like = jax.eval_shape(functools.partial(initial_state, config, built))
     with (
         multihost.ends_with_the_job(),
         told_in_one_line(workdir),
@@ -60,7 +60,7 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
     ):
         refuse_another_run(workdir, config, experiment)  # one that came in between
         refuse_other_data(workdir, dataset.info)
-        state, resumes = _newest(config, built, workdir, mesh)
+        state, resumes = _newest(config, built, workdir, like, mesh)
         step = int(state.step)
         announce(config, dataset, state, parallel.describe(mesh, config))
         how = f"resumes from step {step:,}" if resumes else "starts fresh"
@@ -71,7 +71,7 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
                 mend_pictures(config, built, dataset, workdir, experiment, step)
             return state
         of_run = config, built, dataset, workdir, experiment
-        state = _train_on(*of_run, mesh, state)
+        state = _train_on(*of_run, mesh, like, state)
     if multihost.is_chief():
         from gan_jax.diagnosis import in_a_line  # at the end, and not at every start
 
@@ -80,7 +80,7 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
     return state
 
 
-def _train_on(config, built, dataset, workdir, experiment, mesh, state):
+def _train_on(config, built, dataset, workdir, experiment, mesh, like, state):
     """Trains from `state` to config.steps; goes back where the config says so."""
     step = int(state.step)
     divergences = divergence.known_before(read_record(workdir), step)
@@ -98,18 +98,17 @@ def _train_on(config, built, dataset, workdir, experiment, mesh, state):
                 return run_steps(config, dispatch, feed, state, observer)
         except DivergedError as error:
             failed = error
-        state, _ = _newest(config, built, workdir, mesh)
+        state, _ = _newest(config, built, workdir, like, mesh)
         step = int(state.step)
         divergences = divergence.after(failed, config, divergences, step)
         factor = divergence.rate_factor(config, divergences)
         say(f"{failed}; on from step {step:,} with {factor:g} of the learning rates")
 
 
-def _newest(config, built, workdir, mesh):
+def _newest(config, built, workdir, like, mesh):
     """The state that a run goes on from, and whether it is a saved one."""
     if not saved_steps(workdir / "checkpoints"):
         return first_state(config, built), False
-    like = jax.eval_shape(functools.partial(initial_state, config, built))
     return restore(workdir / "checkpoints", like, mesh=mesh), True
 
 
