@@ -3,7 +3,9 @@
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+import jax
 from absl import flags
 
 from gan_jax import terminal
@@ -85,6 +87,23 @@ def split_off_changes(
         else:
             rest.append(argument)
     return rest, changes
+
+
+def workdir_alone(arguments: list[str], doc: str) -> Path | None:
+    """The --workdir of a command that has no other flag; None after printing its help.
+
+    Nothing is computed on an accelerator from here on: it may be busy with the run.
+    """
+    values = new_flags()
+    flags.DEFINE_string(
+        "workdir", "runs/digits", "the run's work directory", flag_values=values
+    )
+    parse(values, arguments)
+    if values.help:
+        print(f"{doc}\n{describe(values)}")
+        return None
+    jax.config.update("jax_platforms", "cpu")
+    return Path(values.workdir).expanduser()
 
 
 def describe(values: flags.FlagValues) -> str:

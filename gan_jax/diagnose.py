@@ -9,10 +9,6 @@ config is another run: give it a --workdir of its own.
 
 import sys
 import textwrap
-from pathlib import Path
-
-import jax
-from absl import flags
 
 from gan_jax import cli
 from gan_jax.diagnosis import Diagnosis, diagnose
@@ -28,17 +24,8 @@ _HEADINGS = {
 
 def main(arguments: list[str]) -> None:
     """Reads the flags and prints the diagnosis."""
-    values = cli.new_flags()
-    flags.DEFINE_string(
-        "workdir", "runs/digits", "the run's work directory", flag_values=values
-    )
-    cli.parse(values, arguments)
-    if values.help:
-        print(f"{__doc__}\n{cli.describe(values)}")
-    else:
-        # a machine's accelerator may be busy with the run
-        jax.config.update("jax_platforms", "cpu")
-        print(as_text(diagnose(Path(values.workdir).expanduser())))
+    if workdir := cli.workdir_alone(arguments, __doc__):
+        print(as_text(diagnose(workdir)))
 
 
 def as_text(found: Diagnosis) -> str:

@@ -9,9 +9,6 @@ its own: python -m gan_jax.sweep --report=SWEEP
 import sys
 from pathlib import Path
 
-import jax
-from absl import flags
-
 from gan_jax import cli, pages
 from gan_jax.errors import UsageError
 from gan_jax.loop.log import say
@@ -20,17 +17,8 @@ from gan_jax.pages.run import page
 
 def main(arguments: list[str]) -> None:
     """Reads the flags and writes the page."""
-    values = cli.new_flags()
-    flags.DEFINE_string(
-        "workdir", "runs/digits", "the run's work directory", flag_values=values
-    )
-    cli.parse(values, arguments)
-    if values.help:
-        print(f"{__doc__}\n{cli.describe(values)}")
-        return
-    # a machine's accelerator may be busy with the run
-    jax.config.update("jax_platforms", "cpu")
-    write(Path(values.workdir).expanduser())
+    if workdir := cli.workdir_alone(arguments, __doc__):
+        write(workdir)
 
 
 def write(workdir: Path) -> None:
