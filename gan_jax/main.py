@@ -20,6 +20,7 @@ from gan_jax.config.files import fields, load_experiment, override, to_json
 from gan_jax.config.validation import validate
 from gan_jax.errors import UsageError
 from gan_jax.loop import multihost
+from gan_jax.loop.clock import process_start
 from gan_jax.loop.dry_run import dry_run
 from gan_jax.loop.log import say
 from gan_jax.loop.process import prepare_process
@@ -89,7 +90,7 @@ def main(arguments: list[str]) -> None:
         if values.dry_run:
             dry_run(config)
         else:
-            gan_jax.train(config, workdir, experiment=name)
+            gan_jax.train(config, workdir, name, process_start())
 
 
 def _define_multihost_flags(values):

@@ -230,15 +230,25 @@ def title(experiment: str, config) -> str:
     As "ring pack=2 batch_size=200"; a file that is not the project's own is told from
     others by a checksum.
     """
-    kept = ("seed", *FREE_FIELDS)
-    chosen = {name: x for name, x in fields(config).items() if name not in kept}
     own = own_experiment(experiment)
     if own is None:
-        text = json.dumps(chosen, sort_keys=True)
+        text = json.dumps(what_it_is(config), sort_keys=True)
         return f"{experiment} {zlib.crc32(text.encode()):08x}"
-    base = fields(load_experiment(str(own))[0])
-    changed = [f"{name}={x}" for name, x in chosen.items() if base.get(name) != x]
+    changed = [f"{name}={x}" for name, x in changes_of(own, config).items()]
     return " ".join([experiment, *changed])
+
+
+def what_it_is(config) -> dict[str, object]:
+    """The fields that make a run what it is, whatever its seed."""
+    free = ("seed", *FREE_FIELDS)
+    return {name: x for name, x in fields(config).items() if name not in free}
+
+
+def changes_of(file: Path, config) -> dict[str, object]:
+    """What a config has that its experiment's file has not, whatever its seed."""
+    base = fields(load_experiment(str(file))[0])
+    ours = what_it_is(config)
+    return {name: x for name, x in ours.items() if base.get(name) != x}
 
 
 def changed_fields(old, new) -> list[str]:

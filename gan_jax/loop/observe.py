@@ -28,6 +28,7 @@ class Observer:
 
     step:  where the run goes on
     rate_factor: logged where learning rates are no longer the config's
+    clock: told of every checkpoint; None: of a population, whose members share the time
     every: the intervals, in steps, at which there is something to be looked at
     over:  whether nothing is left to be trained before config.steps; never, of one run
 
@@ -37,10 +38,18 @@ class Observer:
     """
 
     def __init__(
-        self, config, built, dataset, workdir, experiment, step, rate_factor=1.0
+        self,
+        config,
+        built,
+        dataset,
+        workdir,
+        experiment,
+        step,
+        rate_factor=1.0,
+        clock=None,
     ):
         self._config, self._built, self._workdir = config, built, workdir
-        self.step, self.over = step, False
+        self.step, self.over, self._clock = step, False, clock
         self._slowed = {} if rate_factor == 1 else {"rate_factor": rate_factor}
         keys = keys_of(config.seed)
         self._watches, self._files = [], contextlib.ExitStack()
@@ -130,6 +139,8 @@ class Observer:
                 write_image(self._workdir / f"{name}.png", picture)
             if saves:
                 self._checkpoints.save(saved)
+            if saves and writes and self._clock:
+                self._clock.note(step)
             if saves and writes and not last:  # the last curves are drawn on leaving
                 self._draw_curves()
             return logged

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import time
 from pathlib import Path
 
 import jax
@@ -17,6 +18,7 @@ from gan_jax.errors import DivergedError, Interrupted, UsageError
 from gan_jax.init_from import first_state
 from gan_jax.loop import divergence, multihost, parallel
 from gan_jax.loop.checkpoint import restore, saved_steps
+from gan_jax.loop.clock import Clock
 from gan_jax.loop.dispatch import make_dispatch
 from gan_jax.loop.log import Progress, say
 from gan_jax.loop.observe import Observer, copied, mend_pictures
@@ -35,8 +37,12 @@ from gan_jax.paths import readable
 from gan_jax.state import TrainState
 
 
-def train(config, workdir, experiment: str = "custom") -> TrainState:
+def train(
+    config, workdir, experiment: str = "custom", began: float | None = None
+) -> TrainState:
     """Trains `config` to config.steps, from the newest checkpoint in `workdir` if any.
+
+    began: the `time.time` that the run's times are counted from; None: now
 
     On the devices of `parallel.data_mesh`, which divide the minibatches. Raises
     UsageError before anything is written where the run cannot be made; DivergedError
@@ -44,6 +50,7 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
     after SIGINT, SIGTERM or SIGHUP, with the state saved; StorageError where the work
     directory can no longer be written.
     """
+    began = time.time() if began is None else began
     validate(config)
     workdir = readable(Path(workdir))
     refuse_another_run(workdir, config, experiment)
@@ -71,7 +78,7 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
                 mend_pictures(config, built, dataset, workdir, experiment, step)
             return state
         of_run = config, built, dataset, workdir, experiment
-        state = _train_on(*of_run, mesh, like, state)
+        state = _train_on(*of_run, mesh, like, state, began)
     if multihost.is_chief():
         from gan_jax.diagnosis import in_a_line  # at the end, and not at every start
 
@@ -80,17 +87,19 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
     return state
 
 
-def _train_on(config, built, dataset, workdir, experiment, mesh, like, state):
+def _train_on(config, built, dataset, workdir, experiment, mesh, like, state, began):
     """Trains from `state` to config.steps; goes back where the config says so."""
     step = int(state.step)
     divergences = divergence.known_before(read_record(workdir), step)
     dispatch = make_dispatch(config, built, dataset, mesh)
+    clock = Clock(workdir, step, began)
     while True:
         factor = divergence.rate_factor(config, divergences)
         if multihost.is_chief():
             begin(workdir, config, experiment, dataset, step or None, divergences)
         multihost.wait_for_all("the work directory is ready")
-        observer = Observer(config, built, dataset, workdir, experiment, step, factor)
+        of_run = config, built, dataset, workdir, experiment
+        observer = Observer(*of_run, step, factor, clock)
         state = divergence.with_rates(state, config, factor)
         state = parallel.everywhere(state, mesh)
         try:

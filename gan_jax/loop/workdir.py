@@ -1,7 +1,6 @@
 """The work directory of a run: its record, and whose it is."""
 
 import contextlib
-import importlib.metadata
 import json
 import math
 import shutil
@@ -10,14 +9,12 @@ from pathlib import Path
 import filelock
 import jax
 
-import gan_jax
+from gan_jax import provenance
 from gan_jax.config.files import changed_fields, from_json, to_json
 from gan_jax.errors import UsageError
 from gan_jax.files import write_text
 from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.metrics.protocol import forget
-
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def write_record(
@@ -32,10 +29,9 @@ def write_record(
         "experiment": experiment,
         "config": to_json(config),
         "data": info,
-        "versions": {
-            "gan_jax": gan_jax.__version__,
-            **{name: importlib.metadata.version(name) for name in _PACKAGES},
-        },
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+        "machine": provenance.machine(),
         "devices": [f"{device.platform}: {device.device_kind}" for device in devices],
     }
     if divergences:

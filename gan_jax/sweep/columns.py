@@ -15,7 +15,6 @@ from gan_jax.metrics.choice import drawn
 from gan_jax.metrics.protocol import Protocol
 from gan_jax.sweep.results import Cell, Member
 
-# of logged metrics: how training goes, rather than what the samples are worth
 _TRAINING = re.compile(r"(d|g|validation)_.*|class_\d+")
 _LOSSES = ("d_loss", "g_loss")
 
@@ -41,6 +40,11 @@ class Column(NamedTuple):
                 steps, values = self.series[member.name]
                 found[member.name] = int(steps[-1]), float(values[-1])
         return found
+
+
+def of_training(name: str) -> bool:
+    """Whether a logged metric tells how training goes, not what samples are worth."""
+    return bool(_TRAINING.fullmatch(name))
 
 
 def make_columns(members: list[Member]) -> list[Column]:
@@ -160,7 +164,7 @@ def of_interest(found: list[Column]) -> list[Column]:
             if column.name in (drawn(metric, None) or usual):
                 evaluated.append(column)
     logged = [column for column in found if column.protocol is None]
-    quality = [column for column in logged if not _TRAINING.fullmatch(column.name)]
+    quality = [column for column in logged if not of_training(column.name)]
     return [*evaluated, *quality, *(c for c in logged if c.name in _LOSSES)]
 
 

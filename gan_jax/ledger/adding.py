@@ -1,0 +1,180 @@
+"""From the work directories of runs, or a sweep's folder, to an entry of the ledger."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gan_jax.config.files import (
+    changed_fields,
+    changes_of,
+    from_json,
+    own_experiment,
+)
+from gan_jax.errors import UsageError
+from gan_jax.ledger.entries import Cell, Entry, Trained, config_checksum
+from gan_jax.loop.checkpoint import saved_steps
+from gan_jax.loop.clock import seconds_until
+from gan_jax.loop.log import pictures_by_step, read_series
+from gan_jax.loop.workdir import read_record
+from gan_jax.metrics import protocol
+from gan_jax.sweep import folder as sweeps
+from gan_jax.sweep.columns import of_training
+from gan_jax.sweep.points import resolve
+from gan_jax.sweep.results import make_cells, read_members
+
+
+def of_runs(workdirs: list[Path], step: int | None = None) -> Entry:
+    """The entry of runs that differ in their seed alone.
+
+    step: that was judged; None: the newest that was, or else the newest saved one
+    Raises UsageError where there is no run, or where they are of several configs.
+    """
+    first, runs, real = None, [], {}
+    for workdir in workdirs:
+        experiment, config, run = _of_run(workdir, step)
+        if first is None:
+            first = experiment, config
+        elif experiment != first[0]:
+            raise UsageError(
+                f"{workdir} holds a run of experiment {experiment}, {workdirs[0]} one "
+                f"of {first[0]}; a result is of one experiment"
+            )
+        with config.unlocked():
+            config.seed = first[1].seed
+        if changed := changed_fields(first[1], config):
+            raise UsageError(
+                f"{workdirs[0]} and {workdir} differ in more than their seed "
+                f"({'; '.join(changed)}); each is a result of its own"
+            )
+        runs.append(run)
+        for x in protocol.read(workdir):
+            if x.step is None:
+                real[x.protocol] = dataclasses.replace(x, run="")
+    experiment, config = first
+    return Entry(
+        experiment=experiment,
+        changes=changes_of(_own(experiment), config),
+        checksum=config_checksum(config),
+        cells=[Cell(runs=_in_order(runs))],
+        real=list(real.values()),
+    )
+
+
+def of_sweep(folder: Path) -> Entry:
+    """The entry of a sweep: of the points that are done, where they ended."""
+    sweep = sweeps.read(folder)
+    file = _own(sweep.experiment)
+    config = resolve(from_json(sweep.base), sweep.changes, {})
+    cells = []
+    for cell in make_cells(read_members(folder, sweep)):
+        runs = [_of_run(member.workdir, member.step)[2] for member in cell.done]
+        seconds = [member.seconds for member in cell.done]
+        timed = [
+            dataclasses.replace(run, seconds=took)
+            for run, took in zip(runs, seconds, strict=True)
+        ]
+        if timed:
+            cells.append(Cell(overrides=cell.overrides, runs=_in_order(timed)))
+    if not cells:
+        raise UsageError(f"no run of the sweep in {folder} is done")
+    return Entry(
+        experiment=sweep.experiment,
+        changes=changes_of(file, config),
+        checksum=config_checksum(config),
+        cells=cells,
+    )
+
+
+def merged(old: Entry, new: Entry) -> Entry:
+    """`new` with the runs of `old` that it has not; they must be of the same config.
+
+    What is said of the old one stands where the new one says nothing.
+    """
+    if (old.experiment, old.changes, old.checksum) != (
+        new.experiment,
+        new.changes,
+        new.checksum,
+    ):
+        raise UsageError("that result is of another config; choose another --name")
+    fresh = {_key(cell): cell for cell in new.cells}
+    cells = []
+    for cell in old.cells:
+        there = fresh.pop(_key(cell), Cell()).runs
+        known = {(run.seed, run.step) for run in there}
+        kept = [run for run in cell.runs if (run.seed, run.step) not in known]
+        cells.append(dataclasses.replace(cell, runs=_in_order([*kept, *there])))
+    names = "shown", "seen", "note", "real"
+    said = {name: getattr(new, name) or getattr(old, name) for name in names}
+    return dataclasses.replace(new, cells=[*cells, *fresh.values()], **said)
+
+
+def _key(cell):
+    return sorted((name, str(value)) for name, value in cell.overrides.items())
+
+
+def _in_order(runs):
+    return sorted(runs, key=lambda run: (run.step, run.seed))
+
+
+def _of_run(workdir, step):
+    """The experiment, the config and what is kept of a run."""
+    record = read_record(workdir)
+    if record is None:
+        raise UsageError(f"there is no run in {workdir}: it has no config.json")
+    measured = [x for x in protocol.read(workdir) if x.step is not None]
+    if step is None:
+        known = [x.step for x in measured] or saved_steps(workdir / "checkpoints")
+        if not known:
+            raise UsageError(f"{workdir} has no checkpoint and nothing was measured")
+        step = max(known)
+    config = from_json(record["config"])
+    found = [
+        dataclasses.replace(x, model="", run="", step=None)
+        for x in measured
+        if x.step == step
+    ]
+    evaluated = {name for x in found for name in x.values}
+    picture = pictures_by_step(workdir).get(step)
+    machine = record.get("machine", {})
+    run = Trained(
+        seed=config.seed,
+        step=step,
+        seconds=seconds_until(workdir, step),
+        processor=machine.get("processor"),
+        cores=machine.get("cores"),
+        devices=record.get("devices", []),
+        versions=record.get("versions", {}),
+        commit=record.get("commit"),
+        samples=_pixels(picture) if picture else None,
+        measurements=found,
+        logged=_logged(workdir, step, evaluated),
+    )
+    return record["experiment"], config, run
+
+
+def _logged(workdir, step, evaluated):
+    """What the log says of samples up to a step, but for what was measured."""
+    found = {}
+    for name, (steps, values) in read_series(workdir).items():
+        before = values[steps <= step]
+        if len(before) and name not in evaluated and not of_training(name):
+            found[name] = float(f"{before[-1]:.6g}")
+    return found
+
+
+def _pixels(picture):
+    with Image.open(picture) as image:
+        return hashlib.sha256(np.asarray(image).tobytes()).hexdigest()[:16]
+
+
+def _own(experiment):
+    """The file of an experiment of this project."""
+    if (file := own_experiment(experiment)) is None:
+        raise UsageError(
+            f"experiment {experiment!r} is none of this project's; the ledger is of "
+            "those"
+        )
+    return file

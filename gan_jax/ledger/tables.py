@@ -1,0 +1,221 @@
+"""The ledger as tables in Markdown, and the places of README.md that hold them."""
+
+import ast
+import dataclasses
+import re
+from typing import NamedTuple
+
+from gan_jax.config.files import experiments_dir, load_experiment, own_experiment
+from gan_jax.errors import UsageError, nearest
+from gan_jax.ledger.entries import Cell, Entry, config_checksum
+from gan_jax.metrics import protocol
+from gan_jax.sweep.points import as_text, resolve
+from gan_jax.sweep.results import summarise
+
+_NOT_RUN = "not run yet"
+_FOLDERS = {"experiments": ".", "ablations": "ablations"}
+_MARK = re.compile(
+    r"(<!-- results: ([-\w/]+) -->\n)(.*?)(<!-- end of results -->)", re.S
+)
+
+
+def written_into(text: str, entries: dict[str, Entry]) -> str:
+    """A text with its tables made anew.
+
+    Each stands between `<!-- results: WHICH -->` and `<!-- end of results -->`, where
+    WHICH is "experiments" or "ablations", for all files of these, or an entry's name.
+    """
+
+    def fill(found):
+        begin, which, _, end = found.groups()
+        return f"{begin}\n{_table(which, entries)}\n\n{end}"
+
+    return _MARK.sub(fill, text)
+
+
+def _table(which, entries):
+    if which in _FOLDERS:
+        return of_files(which, entries)
+    if which not in entries:
+        raise UsageError(
+            f"the ledger has no result {which!r}; {nearest(which, entries)}"
+        )
+    return of_entry(entries[which])
+
+
+def of_files(which: str, entries: dict[str, Entry]) -> str:
+    """A row for each of the experiments or ablations: what it is, what came of it."""
+    rows = []
+    for file in sorted((experiments_dir() / _FOLDERS[which]).glob("[a-z]*.py")):
+        if file.stem == "default":
+            continue
+        doc = ast.get_docstring(ast.parse(file.read_text())) or ""
+        what = doc.partition("\n")[0].rstrip(".")
+        known = [entry for entry in entries.values() if entry.experiment == file.stem]
+        told = "; ".join(filter(None, map(summary, known))) or _NOT_RUN
+        rows.append([f"`{file.name}`", what, told])
+    return _markdown(["experiment", "what", "result"], rows)
+
+
+def summary(entry: Entry) -> str:
+    """An entry in a line: steps, time, seeds, what was measured, what was seen.
+
+    Of a sweep only what was seen: its cells have a table of their own.
+    """
+    if not entry.cells:
+        return entry.told["short"]
+    parts = []
+    if not _is_sweep(entry):
+        for group in _by_step(entry.cells[0]):
+            values = [f"{name} {group.values[name]}" for name in _shown(entry, [group])]
+            parts.append(": ".join(filter(None, [group.about, ", ".join(values)])))
+    changed = ", ".join(f"`{k}={as_text(x)}`" for k, x in entry.changes.items())
+    old = "" if is_current(entry) else "of an earlier config"
+    return "; ".join(filter(None, [changed, *parts, entry.seen, entry.note, old]))
+
+
+def of_entry(entry: Entry) -> str:
+    """A row for each cell and step of an entry, a column for each value.
+
+    The last one is of real examples. An entry without runs is what was told of it.
+    """
+    if not entry.cells:
+        return entry.told["text"]
+    groups = [(cell, group) for cell in entry.cells for group in _by_step(cell)]
+    names = _shown(entry, [group for _, group in groups])
+    rows = [
+        [
+            ", ".join(f"{k}={as_text(x)}" for k, x in cell.overrides.items()),
+            group.about,
+            *(group.values.get(name, "") for name in names),
+        ]
+        for cell, group in groups
+    ]
+    if entry.real:
+        there = _of_measurements(entry.real)
+        rows.append(["", "real examples", *(there.get(name, "") for name in names)])
+    headers = ["", "training", *names]
+    if not any(row[0] for row in rows):
+        headers, rows = headers[1:], [row[1:] for row in rows]
+    return _markdown(headers, rows)
+
+
+def whole(name: str, entry: Entry) -> str:
+    """All that is known of an entry, for people."""
+    lines = [name, *filter(None, [summary(entry), entry.told.get("text")])]
+    measured = []
+    for cell in entry.cells:
+        of = {"experiment": entry.experiment} | entry.changes | cell.overrides
+        model = " ".join(f"{k}={as_text(x)}" for k, x in of.items())
+        for run in cell.runs:
+            lines.append(f"{model}: {_about(run.step, [run])}; {_origin(run)}")
+            mark = {"model": model, "run": str(run.seed), "step": run.step}
+            measured += [dataclasses.replace(x, **mark) for x in run.measurements]
+    measured += entry.real
+    return "\n".join(lines) + ("\n\n" + protocol.table(measured) if measured else "")
+
+
+def _origin(run):
+    software = [f"{name} {x}" for name, x in run.versions.items()]
+    parts = [run.processor, *run.devices, *software]
+    if run.commit:
+        parts.append(f"commit {run.commit}")
+    return ", ".join(filter(None, parts)) or "on a machine that is not recorded"
+
+
+def require_shown(entry: Entry) -> None:
+    """Raises UsageError where a value is to be shown that nothing of the entry has."""
+    groups = [group for cell in entry.cells for group in _by_step(cell)]
+    there = {name for group in groups for name in group.values}
+    for name in entry.shown:
+        if name not in there:
+            raise UsageError(f"--shown={name}: not measured; {nearest(name, there)}")
+
+
+class _Group(NamedTuple):
+    """Runs that were judged at the same step; values: texts by name."""
+
+    about: str
+    values: dict[str, str]
+
+
+def _by_step(cell: Cell) -> list[_Group]:
+    groups = {}
+    for run in cell.runs:
+        groups.setdefault(run.step, []).append(run)
+    return [_Group(_about(step, runs), _values(runs)) for step, runs in groups.items()]
+
+
+def _about(step, runs):
+    """As "step 1,810, 12 min of 1 core, 3 seeds"."""
+    seconds = [run.seconds for run in runs if run.seconds is not None]
+    parts = [f"step {step:,}"]
+    if seconds:
+        took = _duration(sum(seconds) / len(seconds))
+        cores = {run.cores for run in runs if run.seconds is not None}
+        known = cores.pop() if len(cores) == 1 else None
+        of = f" of {known} core{'s' if known > 1 else ''}" if known else ""
+        parts.append(took + of)
+    seeds = sorted(run.seed for run in runs)
+    parts.append(f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds")
+    return ", ".join(parts)
+
+
+def _duration(seconds):
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5970 else f"{seconds / 3600:.1f} h"
+
+
+def _values(runs):
+    """Mean and standard error by name, each under the first protocol that has it.
+
+    Of one run the standard error is the metric's own, where it has one.
+    """
+    found = _of_measurements([x for run in runs for x in run.measurements])
+    for name in dict.fromkeys(name for run in runs for name in run.logged):
+        values = [run.logged[name] for run in runs if name in run.logged]
+        found.setdefault(name, _text(values, None))
+    return found
+
+
+def _of_measurements(measurements):
+    found = {}
+    for column in protocol.columns(measurements):
+        for name in dict.fromkeys(name for x in column for name in x.values):
+            there = [x for x in column if name in x.values]
+            error = there[-1].standard_errors.get(name)
+            found.setdefault(name, _text([x.values[name] for x in there], error))
+    return found
+
+
+def _text(values, error):
+    summed = summarise(values)
+    if summed.standard_error is not None:
+        error = summed.standard_error
+    return f"{summed.mean:.3g}" + (f" ± {error:.1g}" if error is not None else "")
+
+
+def _shown(entry, groups):
+    """The names of the values that tables show."""
+    there = dict.fromkeys(name for group in groups for name in group.values)
+    return [name for name in entry.shown if name in there] or list(there)
+
+
+def _is_sweep(entry):
+    return any(cell.overrides for cell in entry.cells)
+
+
+def is_current(entry: Entry) -> bool:
+    """Whether the experiment's file, changed as said, is what the runs were of."""
+    file = own_experiment(entry.experiment)
+    if file is None:
+        return False
+    base, _ = load_experiment(str(file))
+    return config_checksum(resolve(base, {}, entry.changes)) == entry.checksum
+
+
+def _markdown(headers, rows):
+    from tabulate import tabulate
+
+    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True)
