@@ -131,11 +131,9 @@ def _of_run(workdir, step):
             raise UsageError(f"{workdir} has no checkpoint and nothing was measured")
         step = max(known)
     config = from_json(record["config"])
-    found = [
-        dataclasses.replace(x, model="", run="", step=None)
-        for x in measured
-        if x.step == step
-    ]
+    newest = {x.protocol: x for x in measured if x.step == step}
+    unmarked = {"model": "", "run": "", "step": None}
+    found = [dataclasses.replace(x, **unmarked) for x in newest.values()]
     evaluated = {name for x in found for name in x.values}
     picture = pictures_by_step(workdir).get(step)
     machine = record.get("machine", {})

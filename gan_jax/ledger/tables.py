@@ -5,6 +5,8 @@ import dataclasses
 import re
 from typing import NamedTuple
 
+import numpy as np
+
 from gan_jax.config.files import experiments_dir, load_experiment, own_experiment
 from gan_jax.errors import UsageError, nearest
 from gan_jax.ledger.entries import Cell, Entry, config_checksum
@@ -172,7 +174,13 @@ def _values(runs):
 
     Of one run the standard error is the metric's own, where it has one.
     """
-    found = _of_measurements([x for run in runs for x in run.measurements])
+    found = _of_measurements(
+        [
+            dataclasses.replace(x, run=str(number))
+            for number, run in enumerate(runs)
+            for x in run.measurements
+        ]
+    )
     for name in dict.fromkeys(name for run in runs for name in run.logged):
         values = [run.logged[name] for run in runs if name in run.logged]
         found.setdefault(name, _text(values, None))
@@ -184,8 +192,11 @@ def _of_measurements(measurements):
     for column in protocol.columns(measurements):
         for name in dict.fromkeys(name for x in column for name in x.values):
             there = [x for x in column if name in x.values]
+            by_run = {}  # over seeds of its samples
+            for x in there:
+                by_run.setdefault(x.run, []).append(x.values[name])
             error = there[-1].standard_errors.get(name)
-            found.setdefault(name, _text([x.values[name] for x in there], error))
+            found.setdefault(name, _text([*map(np.mean, by_run.values())], error))
     return found
 
 
