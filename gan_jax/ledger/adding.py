@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +113,7 @@ def merged(old: Entry, new: Entry) -> Entry:
 
 
 def _key(cell):
-    return sorted((name, str(value)) for name, value in cell.overrides.items())
+    return json.dumps(cell.overrides, sort_keys=True)
 
 
 def _in_order(runs):

@@ -227,6 +227,7 @@ def is_current(entry: Entry) -> bool:
 
 
 def _markdown(headers, rows):
-    from tabulate import tabulate
-
-    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True)
+    """Without the blanks that would align columns: a cell may be a paragraph."""
+    lines = [headers, ["---"] * len(headers), *rows]
+    cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
