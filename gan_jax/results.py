@@ -19,6 +19,7 @@ from gan_jax.config.files import experiments_dir
 from gan_jax.errors import UsageError, nearest
 from gan_jax.files import write_text
 from gan_jax.ledger import adding, entries, tables
+from gan_jax.ledger.speedrun import games
 from gan_jax.loop.log import say
 
 
@@ -40,6 +41,8 @@ def main(arguments: list[str]) -> None:
             if name not in known:
                 raise UsageError(f"--show={name}: {nearest(name, known)}")
             print(tables.whole(name, known[name]))
+    elif values.speedrun:
+        print(tables.of_speedrun(values.speedrun, known))
     elif values.write:
         readme = experiments_dir().parent / "README.md"
         try:
@@ -74,6 +77,9 @@ def _flags():
     flags.DEFINE_string("seen", None, "what is seen in the pictures", **define)
     flags.DEFINE_string("note", None, "what else has to be known", **define)
     flags.DEFINE_list("show", None, "print all of these results", **define)
+    flags.DEFINE_string(
+        "speedrun", None, f"print the records of {' or '.join(games())}", **define
+    )
     flags.DEFINE_bool("write", False, "put the tables into README.md", **define)
     flags.DEFINE_string(
         "ledger", None, "its folder; experiments/results if not given", **define

@@ -11,6 +11,7 @@ from gan_jax.config.files import experiments_dir, fields, load_experiment
 EXPERIMENTS = sorted(
     file.relative_to(experiments_dir()).with_suffix("").as_posix()
     for file in experiments_dir().rglob("[a-z]*.py")
+    if file.parent.name != "speedrun"  # which are others, and tried by test_speedrun
 )
 MNIST, CIFAR, STACKED = (28, 28, 1), (32, 32, 3), (28, 28, 3)
 

@@ -9,12 +9,14 @@ import numpy as np
 
 from gan_jax.config.files import experiments_dir, load_experiment, own_experiment
 from gan_jax.errors import UsageError, nearest
+from gan_jax.ledger import speedrun
 from gan_jax.ledger.entries import Cell, Entry, config_checksum
 from gan_jax.metrics import protocol
 from gan_jax.sweep.points import as_text, resolve
 from gan_jax.sweep.results import summarise
 
 _NOT_RUN = "not run yet"
+_SPEEDRUN = "speedrun/"
 _FOLDERS = {"experiments": ".", "ablations": "ablations"}
 _MARK = re.compile(
     r"(<!-- results: ([-\w/]+) -->\n)(.*?)(<!-- end of results -->)", re.S
@@ -25,7 +27,8 @@ def written_into(text: str, entries: dict[str, Entry]) -> str:
     """A text with its tables made anew.
 
     Each stands between `<!-- results: WHICH -->` and `<!-- end of results -->`, where
-    WHICH is "experiments" or "ablations", for all files of these, or an entry's name.
+    WHICH is "experiments" or "ablations", for all files of these, "speedrun/GAME", or
+    an entry's name.
     """
 
     def fill(found):
@@ -38,6 +41,8 @@ def written_into(text: str, entries: dict[str, Entry]) -> str:
 def _table(which, entries):
     if which in _FOLDERS:
         return of_files(which, entries)
+    if which.startswith(_SPEEDRUN):
+        return of_speedrun(which.removeprefix(_SPEEDRUN), entries)
     if which not in entries:
         raise UsageError(
             f"the ledger has no result {which!r}; {nearest(which, entries)}"
@@ -51,12 +56,34 @@ def of_files(which: str, entries: dict[str, Entry]) -> str:
     for file in sorted((experiments_dir() / _FOLDERS[which]).glob("[a-z]*.py")):
         if file.stem == "default":
             continue
-        doc = ast.get_docstring(ast.parse(file.read_text())) or ""
-        what = doc.partition("\n")[0].rstrip(".")
         known = [entry for entry in entries.values() if entry.experiment == file.stem]
         told = "; ".join(filter(None, map(summary, known))) or _NOT_RUN
-        rows.append([f"`{file.name}`", what, told])
+        rows.append([f"`{file.name}`", _what(file), told])
     return _markdown(["experiment", "what", "result"], rows)
+
+
+def _what(file):
+    """The first line of an experiment's docstring."""
+    doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return doc.partition("\n")[0].rstrip(".")
+
+
+def of_speedrun(game: str, entries: dict[str, Entry]) -> str:
+    """A row for each record of a speedrun, oldest first, and whether it counts."""
+    wanted = speedrun.targets(game)
+    rows = []
+    for name in speedrun.records(game):
+        entry = entries.get(name)
+        row = [f"`{name}`", _what(experiments_dir() / "speedrun" / f"{name}.py")]
+        if entry is None or not entry.cells:
+            rows.append([*row, _NOT_RUN, *[""] * len(wanted), ""])
+            continue
+        (group,) = _by_step(entry.cells[0])
+        met, why = speedrun.verdict(entry, wanted)
+        found = [group.values.get(name, "") for name in wanted]
+        rows.append([*row, group.about, *found, f"{'yes' if met else 'no'}: {why}"])
+    bounds = [f"{name} {how} {x:g}" for name, (how, x) in wanted.items()]
+    return _markdown(["record", "what it changed", "training", *bounds, "counts"], rows)
 
 
 def summary(entry: Entry) -> str:
