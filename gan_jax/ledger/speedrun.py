@@ -19,7 +19,7 @@ SIGNIFICANCE = 0.01
 
 
 class Verdict(NamedTuple):
-    """met: whether a record counts; why: not, or with which p at the most."""
+    """met: whether a record counts; why: what it lacks, or the largest p."""
 
     met: bool
     why: str
