@@ -68,6 +68,7 @@ SHRUNK = {
     "mnist_mlp_parzen": (MNIST, DENSE),
     "mnist_lsgan": (MNIST, DCGAN),
     "mnist_dcgan": (MNIST, DCGAN),
+    "mnist_r3gan": (MNIST, DCGAN),
     "cifar_mlp": (CIFAR, DENSE),
     "cifar_mlp_2014": (CIFAR, DENSE),
     "cifar_conv": (CIFAR, CONV_2014),

@@ -84,9 +84,12 @@ TWINS = {
     "mnist_mlp_2014": (MNIST, MAXOUT | SGD),
     "mnist_lsgan": (MNIST, DCGAN | EPS),
     "mnist_dcgan": (MNIST, DCGAN | EPS),
+    "mnist_r3gan": (MNIST, DCGAN | EPS | {"penalty.gamma": 0.7}),
+    "mnist_wgan_gp": (MNIST, DCGAN | EPS | {"penalty.weight": 3.0}),
     "cifar_mlp": (CIFAR, MAXOUT | EPS),
     "cifar_conv": (CIFAR, CONV_2014 | EPS),
     "cifar_dcgan": (CIFAR, DCGAN | EPS),
+    "cifar_sngan": (CIFAR, DCGAN | LARGE_EPS | {"schedule.steps": 3}),
     "facades": (PHOTO, PIX2PIX | LARGE_EPS),
     "facades_cyclegan": (PHOTO, CYCLEGAN | LARGE_EPS),
 }
@@ -130,7 +133,7 @@ def shrunk(name, **changes):
     """A small pair of the same weights, and our state with them."""
     both = pair(name, changes_of(name) | changes)
     state = initial_state(name)
-    both.twin.load(*jax.device_get((state.d.params, state.g.params)))
+    both.twin.load(*jax.device_get((state.d.params, state.g.params, state.d.stats)))
     return both, state
 
 
@@ -247,12 +250,13 @@ def test_three_steps_agree(name, k):
     )
     for x, y in zip(*examples(3, 2, 3, k, N, *both.shape), strict=True):
         batch, z_d, z_g = step_inputs(name, config, state, x, y)
+        both.twin.places = places(state, k)
         state, metrics = step(state, batch)
         losses = both.twin.step(theirs(x), theirs(z_d), theirs(z_g))
         close(losses, minimised(metrics, config))
     # the last update of G shows in no loss
     moved = module(name).make(to_json(config), both.shape)
-    moved.load(*jax.device_get((state.d.params, state.g.params)))
+    moved.load(*jax.device_get((state.d.params, state.g.params, state.d.stats)))
     assert_same(both.twin.generator, moved.generator)
     assert_same(both.twin.discriminator, moved.discriminator)
     if config.ema_decay:
@@ -275,9 +279,17 @@ def step_inputs(name, config, state, x, y):
     return {"x": x}, np.stack(latents[:k]), latents[-1]
 
 
+def places(state, k):
+    """Where penalties look between two examples, for the updates of D in turn."""
+    keys = [jax.random.split(key, 7)[4] for key in turn_keys(state, k + 1)]
+    drawn = iter([jax.random.uniform(key, (N, 1, 1, 1)) for key in keys])
+    return lambda n: torch.tensor(np.asarray(next(drawn)))
+
+
 def minimised(metrics, config):
-    """The losses of D and of G, with the weighted terms of the game."""
-    d_loss = metrics["d_loss"] + metrics.get("d_other_loss", 0.0)
+    """The losses of D and of G, with the penalty and the weighted terms of the game."""
+    others = (metrics.get(f"d_{name}", 0.0) for name in ("other_loss", "penalty"))
+    d_loss = metrics["d_loss"] + sum(others)
     terms = {name: metrics.get(f"g_{name}") for name in ("l1", "cycle", "identity")}
     extra = (config.game[name] * x for name, x in terms.items() if x is not None)
     return d_loss, metrics["g_loss"] + sum(extra)

@@ -80,7 +80,7 @@ def _examples(shape):
     return Unflatten(*shape)
 
 
-def _score(inputs):
+def score(inputs):
     """The last layers of a discriminator: one raw score [n]."""
     return nn.Linear(inputs, 1), nn.Flatten(0)
 
@@ -104,7 +104,7 @@ def mlp_discriminator(shape, widths, slope=0.2):
     for width in widths:
         layers += nn.Linear(inputs, width), nn.LeakyReLU(slope, inplace=True)
         inputs = width
-    return nn.Sequential(*layers, *_score(inputs))
+    return nn.Sequential(*layers, *score(inputs))
 
 
 # maxout
@@ -118,7 +118,7 @@ def maxout_discriminator(
     for _ in range(depth):
         layers += nn.Dropout(rate), nn.Linear(inputs, units * pieces), Maxout(pieces)
         inputs, rate = units, dropout
-    return nn.Sequential(*layers, nn.Dropout(rate), *_score(inputs))
+    return nn.Sequential(*layers, nn.Dropout(rate), *score(inputs))
 
 
 # conv_2014, as FluxGAN.jl has it
@@ -161,7 +161,7 @@ def conv_2014_discriminator(
         nn.Linear(side * side * inputs, 5 * units),
         Maxout(5),
         nn.Dropout(rate),
-        *_score(units),
+        *score(units),
     )
 
 
@@ -202,7 +202,7 @@ def dcgan_mnist_discriminator(shape, width=64, slope=0.01):
         Flatten(),
         nn.Linear(math.prod(small) * width, 16 * width),
         nn.LeakyReLU(slope, inplace=True),
-        *_score(16 * width),
+        *score(16 * width),
     )
 
 
@@ -245,4 +245,4 @@ def dcgan_discriminator(shape, width=64, slope=0.2):
             nn.LeakyReLU(slope, inplace=True),
         )
         side, features = side // 2, double
-    return nn.Sequential(*layers, Flatten(), *_score(side * side * features))
+    return nn.Sequential(*layers, Flatten(), *score(side * side * features))

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from peers import optimizers, weights
+from peers import optimizers, penalties, weights
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -24,6 +24,8 @@ class Twin:
         self.d_params = list(self.discriminator.parameters())
         self.g_params = list(self.generator.parameters())
         self.d_loss, self.g_loss = make_losses(**config["loss"])
+        self.paired = config["loss"]["name"] == "relativistic"
+        self.penalty = penalties.make(**config["penalty"])
         self.schedule = optimizers.make_schedule(**config["schedule"])
         self.simultaneous = config["turns"] == "simultaneous"
         # Real and fake examples go through D in one pass, up to 40 % faster than two,
@@ -43,9 +45,12 @@ class Twin:
         if self.config["ema_decay"] > 0:
             self.average = copy.deepcopy(self.generator).requires_grad_(False)
 
-    def load(self, d_params: dict, g_params: dict) -> None:
-        """Starts anew from the parameters of our networks, trees of numpy arrays."""
-        weights.load(self.discriminator, d_params)
+    def load(self, d_params: dict, g_params: dict, d_stats: dict | None = None) -> None:
+        """Starts anew from the parameters of our networks, trees of numpy arrays.
+
+        d_stats: D's variables beside them, where spectral norm has some
+        """
+        weights.load(self.discriminator, d_params, (d_stats or {}).get("spectral"))
         weights.load(self.generator, g_params)
         self._start()
 
@@ -61,6 +66,10 @@ class Twin:
         if prior["name"] == "uniform":
             return z.uniform_(prior.get("low", -1.0), prior.get("high", 1.0))
         return z.normal_()
+
+    def places(self, n: int) -> torch.Tensor:
+        """n numbers between 0 and 1: where penalties look between two examples."""
+        return torch.rand(n, 1, 1, 1, device=DEVICE)
 
     def arguments(self, x):
         """Those of `step`, given minibatches [k, n, ..] of every set of the data."""
@@ -91,14 +100,23 @@ class Twin:
                 fake = self.generator(z_j)
             d_loss = self._d_turn(x_j, fake)
         self.discriminator.requires_grad_(False)  # its gradients would be for nothing
-        g_loss = self.g_loss(self.discriminator(self.generator(z_g)))
+        d_fake = self.discriminator(self.generator(z_g))
+        if self.paired:
+            with torch.no_grad():
+                d_real = self.discriminator(x[-1])
+            g_loss = self.g_loss(d_fake - d_real)
+        else:
+            g_loss = self.g_loss(d_fake)
         self._update(self.g_optimizer, g_loss)
         self.discriminator.requires_grad_(True)
         self._update_average()
         return d_loss, g_loss.detach()
 
     def _d_turn(self, real, fake):
-        loss = self.d_loss(*self._scores(self.discriminator, real, fake))
+        if self.penalty is None:
+            loss = self.d_loss(*self._scores(self.discriminator, real, fake))
+        else:
+            loss = self.penalty(self, real, fake)
         self._update(self.d_optimizer, loss)
         return loss.detach()
 
@@ -140,15 +158,35 @@ class Twin:
 
 
 def make_losses(name: str, terms: str = "sum") -> tuple[Callable, Callable]:
-    """(d_real, d_fake) -> D's loss and d_fake -> G's, as in gan_jax/losses.py."""
-    real, fake = {
+    """(d_real, d_fake) -> D's loss, scores -> G's, as in gan_jax/losses.py.
+
+    The scores that G has a loss of are its samples', or with the relativistic loss
+    their differences to those of real examples.
+    """
+    if name == "relativistic":
+        return lambda d_real, d_fake: F.softplus(
+            d_fake - d_real
+        ).mean(), _non_saturating
+    real, fake, made = {
         "non_saturating": (
-            lambda scores: F.softplus(-scores).mean(),
+            _non_saturating,
             lambda scores: F.softplus(scores).mean(),
+            _non_saturating,
         ),
         "least_squares": (
-            lambda scores: 0.5 * (scores - 1).square().mean(),
+            _least_squares,
             lambda scores: 0.5 * scores.square().mean(),
+            _least_squares,
+        ),
+        "hinge": (
+            lambda scores: F.relu(1 - scores).mean(),
+            lambda scores: F.relu(1 + scores).mean(),
+            lambda scores: -scores.mean(),
+        ),
+        "wasserstein": (
+            lambda scores: -scores.mean(),
+            lambda scores: scores.mean(),
+            lambda scores: -scores.mean(),
         ),
     }[name]
 
@@ -156,4 +194,12 @@ def make_losses(name: str, terms: str = "sum") -> tuple[Callable, Callable]:
         total = real(d_real) + fake(d_fake)
         return total if terms == "sum" else 0.5 * total
 
-    return d_loss, real  # G wants its samples to be taken for real
+    return d_loss, made
+
+
+def _non_saturating(scores):
+    return F.softplus(-scores).mean()
+
+
+def _least_squares(scores):
+    return 0.5 * (scores - 1).square().mean()

@@ -4,11 +4,18 @@ import torch
 import torch.nn.functional as F
 
 
-def varied(x, flip=False, jitter=0, **others):
-    """Images [n, c, h, w] as an entry of the config's data has them in training."""
+def varied(x, flip=False, jitter=0, dequantize=False, **others):
+    """Images [n, c, h, w] in [-1, 1] as an entry of the config's data has them."""
     if jitter:
         x = jittered(x, jitter)
-    return mirrored(x) if flip else x
+    if flip:
+        x = mirrored(x)
+    return dequantized(x) if dequantize else x
+
+
+def dequantized(x):
+    """With noise of a grey level."""
+    return torch.rand_like(x).sub_(0.5).mul_(1 / 127.5).add_(x)
 
 
 def mirrored(x):

@@ -17,11 +17,13 @@ LAYERS = {
 
 
 @torch.no_grad()
-def load(network: nn.Module, params: dict) -> None:
+def load(network: nn.Module, params: dict, spectral: dict | None = None) -> None:
     """Copies the parameters of one of our networks, numpy arrays, into its twin.
 
     Layers are registered there in the order in which flax makes ours. Several networks
     are an nn.ModuleDict, and their parameters a dict of the same names.
+
+    spectral: the vectors of layers that are divided by their largest singular values
     """
     if isinstance(network, nn.ModuleDict):
         for name, part in network.items():
@@ -39,6 +41,8 @@ def load(network: nn.Module, params: dict) -> None:
         copied = {"weight": weight.transpose(axes)}
         if "bias" in ours:
             copied["bias"] = ours["bias"]
+        if spectral:
+            copied["u"] = spectral[f"{name}_{seen[name] - 1}"]["u"]
         layer.load_state_dict(
             {name: torch.tensor(value) for name, value in copied.items()}, strict=False
         )
