@@ -61,3 +61,15 @@ def test_images_move_as_ours_do(shape):
     assert (seen == 1).all()
     still = variation.varied(theirs(x), name="pairs", jitter=0, size=4)
     np.testing.assert_array_equal(ours(still), x)
+
+
+def test_noise_of_a_grey_level_is_added_where_ours_is():
+    """Even, within half a level of the 255 between -1 and 1, and new every time."""
+    torch.manual_seed(0)
+    x = theirs(examples(6, 2, 30, 30, 3))
+    first, second = (variation.varied(x, dequantize=True) - x for _ in range(2))
+    level = 2 / 255
+    assert 0.49 * level < first.abs().max() < 0.51 * level
+    assert abs(first.mean()) < 0.02 * level
+    assert first.std() == pytest.approx(level / 12**0.5, rel=0.03)
+    assert (first != second).any()
