@@ -12,7 +12,7 @@ from gan_jax.config.files import load_experiment, to_json
 from gan_jax.errors import UsageError
 from gan_jax.ledger import adding, entries, tables
 from gan_jax.ledger.entries import Cell, Entry, Trained
-from gan_jax.loop.clock import Clock, seconds_until
+from gan_jax.loop.clock import Clock, memory_until, seconds_until
 from gan_jax.metrics.protocol import Measurement, Protocol, append
 
 MODES = Protocol(
@@ -75,9 +75,9 @@ def refused(capsys, *arguments):
 
 def test_times_add_up_over_processes(tmp_path):
     """Also where one was killed between two checkpoints, and where a log is torn."""
-    rows = [(0, 100, 10.0), (0, 200, 19.0), (0, 300, 30.0), (200, 300, 12.5)]
-    rows += [(300, 400, 11.0)]
-    names = "start", "step", "seconds"
+    rows = [(0, 100, 10.0, 7), (0, 200, 19.0, 9), (0, 300, 30.0, 9)]
+    rows += [(200, 300, 12.5, 8), (300, 400, 11.0, 10)]
+    names = "start", "step", "seconds", "memory"
     lines = [json.dumps(dict(zip(names, row, strict=True))) for row in rows]
     (tmp_path / "times.jsonl").write_text("\n".join(lines) + '\n{"start": 0, "st')
     assert seconds_until(tmp_path, 200) == 19.0
@@ -85,6 +85,7 @@ def test_times_add_up_over_processes(tmp_path):
     assert seconds_until(tmp_path, 400) == 19.0 + 12.5 + 11.0
     assert seconds_until(tmp_path, 250) is None
     assert seconds_until(tmp_path / "none", 200) is None
+    assert [memory_until(tmp_path, step) for step in (50, 300, 400)] == [None, 9, 10]
 
 
 def test_a_start_from_nothing_forgets_times_and_a_resumption_does_not(tmp_path):
@@ -99,6 +100,7 @@ def test_a_run_notes_the_times_of_its_checkpoints(digits_run):
     record = json.loads((digits_run / "config.json").read_text())
     steps = record["config"]["steps"]
     assert seconds_until(digits_run, steps) > seconds_until(digits_run, 20) > 0
+    assert 2**26 < memory_until(digits_run, steps) < 2**37  # 64 MiB to 128 GiB
     assert record["machine"]["cores"] >= 1
     assert record["machine"]["processor"]
     assert set(record) >= {"commit", "versions", "devices"}

@@ -104,7 +104,10 @@ def test_the_first_lines_say_what_is_trained_where(gan, flags, tmp_path, monkeyp
     assert "discriminator: mlp, 1,057 parameters" in networks
     assert devices == "devices: 1 of 2, 1 for a minibatch, 16 examples each"
     assert workdir == "work directory: runs/digits, starts fresh"
-    assert outcome.err.splitlines()[-1] == "done: 1 steps, in runs/digits"
+    last = outcome.err.splitlines()[-1]
+    assert re.fullmatch(
+        r"done: 1 steps, in runs/digits; [\d:]+, [\d.e+]+ GiB of memory", last
+    )
     assert (tmp_path / "runs" / "digits" / "config.json").is_file()
     assert "already trained to step 1;" in gan(*flags, "--config.steps=1").err
 
@@ -113,7 +116,7 @@ def test_a_work_directory_holds_all_of_a_run(uninterrupted):
     names = {path.name for path in uninterrupted.iterdir()} - {".lock"}
     assert names == {
         *("config.json", "metrics.jsonl", "tensorboard", "samples", "samples.gif"),
-        *("losses.png", "checkpoints"),
+        *("losses.png", "checkpoints", "times.jsonl"),
     }
     record = json.loads((uninterrupted / "config.json").read_text())
     assert record["experiment"] == "digits"

@@ -1,7 +1,5 @@
 """An experiment of ours, compiled and ready to train."""
 
-import resource
-import sys
 import time
 
 import jax
@@ -10,6 +8,7 @@ from gan_jax.benchmark.machine import matmul_rate
 from gan_jax.build import build, initial_state
 from gan_jax.data.feed import make_feed
 from gan_jax.loop import costs, parallel
+from gan_jax.loop.clock import peak_memory
 from gan_jax.loop.dispatch import make_dispatch
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
@@ -70,9 +69,7 @@ class Ours(Training):
     def costs(self) -> dict:
         """Operations, memory and compilations."""
         recompilations = len(self.compilations)
-        device = jax.devices()[0].memory_stats() or {}
-        # ru_maxrss is in kilobytes, on macOS in bytes
-        unit = 1 if sys.platform == "darwin" else 1024
+        host_peak, device_peak = peak_memory()
         return {
             "parameters": self.parameters,
             "recompilations": recompilations,
@@ -81,8 +78,8 @@ class Ours(Training):
             "memory": {
                 "players": costs.size((self._state.d, self._state.g)),
                 "temporary": costs.temporary(self.programs(), self._mesh),
-                "device_peak": device.get("peak_bytes_in_use"),
-                "host_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+                "device_peak": device_peak,
+                "host_peak": host_peak,
             },
         }
 

@@ -17,7 +17,7 @@ from gan_jax.config.files import (
 from gan_jax.errors import UsageError
 from gan_jax.ledger.entries import Cell, Entry, Trained, config_checksum
 from gan_jax.loop.checkpoint import saved_steps
-from gan_jax.loop.clock import seconds_until
+from gan_jax.loop.clock import memory_until, seconds_until
 from gan_jax.loop.log import pictures_by_step, read_series
 from gan_jax.loop.workdir import read_record
 from gan_jax.metrics import protocol
@@ -33,28 +33,27 @@ def of_runs(workdirs: list[Path], step: int | None = None) -> Entry:
     step: that was judged; None: the newest that was, or else the newest saved one
     Raises UsageError where there is no run, or where they are of several configs.
     """
-    first, runs, real = None, [], {}
-    for workdir in workdirs:
-        experiment, config, run = _of_run(workdir, step)
-        if first is None:
-            first = experiment, config
-        elif experiment != first[0]:
+    experiment, config, run = _of_run(workdirs[0], step)
+    runs, real = [run], {}
+    for workdir in workdirs[1:]:
+        another, other, run = _of_run(workdir, step)
+        if another != experiment:
             raise UsageError(
-                f"{workdir} holds a run of experiment {experiment}, {workdirs[0]} one "
-                f"of {first[0]}; a result is of one experiment"
+                f"{workdir} holds a run of experiment {another}, {workdirs[0]} one of "
+                f"{experiment}; a result is of one experiment"
             )
-        with config.unlocked():
-            config.seed = first[1].seed
-        if changed := changed_fields(first[1], config):
+        with other.unlocked():
+            other.seed = config.seed
+        if changed := changed_fields(config, other):
             raise UsageError(
                 f"{workdirs[0]} and {workdir} differ in more than their seed "
                 f"({'; '.join(changed)}); each is a result of its own"
             )
         runs.append(run)
+    for workdir in workdirs:
         for x in protocol.read(workdir):
             if x.step is None:
                 real[x.protocol] = dataclasses.replace(x, run="")
-    experiment, config = first
     return Entry(
         experiment=experiment,
         changes=changes_of(_own(experiment), config),
@@ -142,6 +141,7 @@ def _of_run(workdir, step):
         seed=config.seed,
         step=step,
         seconds=seconds_until(workdir, step),
+        memory=memory_until(workdir, step),
         processor=machine.get("processor"),
         cores=machine.get("cores"),
         devices=record.get("devices", []),

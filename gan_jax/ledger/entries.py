@@ -23,6 +23,7 @@ class Trained:
     """A run as far as the step that was judged.
 
     seconds:      of its processes up to there, imports and compilation among them
+    memory:       bytes that these had at the most
     cores:        how many it could use
     samples:      checksum of the pixels of the picture of its samples at that step
     measurements: of that step, in the order in which they were made; of what run, the
@@ -33,6 +34,7 @@ class Trained:
     seed: int
     step: int
     seconds: float | None = None
+    memory: int | None = None
     processor: str | None = None
     cores: int | None = None
     devices: list[str] = field(default_factory=list)

@@ -145,8 +145,9 @@ def whole(name: str, entry: Entry) -> str:
 
 
 def _origin(run):
+    memory = f"{run.memory / 2**30:.2g} GiB of memory" if run.memory else ""
     software = [f"{name} {x}" for name, x in run.versions.items()]
-    parts = [run.processor, *run.devices, *software]
+    parts = [memory, run.processor, *run.devices, *software]
     if run.commit:
         parts.append(f"commit {run.commit}")
     return ", ".join(filter(None, parts)) or "on a machine that is not recorded"

@@ -1,20 +1,26 @@
 """How long a run took to its checkpoints: times.jsonl in its work directory.
 
-A line for each of them: the step that its process went on from, the step, and the
-seconds since that process began. What is logged of a run depends on the run alone;
-this file on the machine and on what else it had to do.
+A line for each of them: the step that its process went on from, the step, the seconds
+since that process began, and the bytes of memory that it has had at the most. What is
+logged of a run depends on the run alone; this file on the machine and on what else it
+had to do.
 """
 
 import contextlib
 import json
+import resource
+import sys
 import time
 from pathlib import Path
 
+import jax
 import psutil
+from tqdm import tqdm
 
 from gan_jax.files import named
 
 FILE = "times.jsonl"
+_NUMBERS = "start", "step", "seconds", "memory"
 
 
 def process_start() -> float:
@@ -38,8 +44,18 @@ class Clock:
         """Here the state of `step` is saved."""
         seconds = round(time.monotonic() - self._offset, 2)
         row = {"start": self._start, "step": step, "seconds": seconds}
+        row["memory"] = max(filter(None, peak_memory()))
         with named(self._file), self._file.open("a") as file:
             file.write(json.dumps(row) + "\n")
+
+
+def peak_memory() -> tuple[int, int | None]:
+    """Bytes of this process's memory at the most, and of a device with its own."""
+    # kilobytes, on macOS bytes
+    unit = 1 if sys.platform == "darwin" else 1024
+    device = jax.local_devices()[0].memory_stats() or {}
+    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return host, device.get("peak_bytes_in_use")
 
 
 def seconds_until(workdir: Path, step: int) -> float | None:
@@ -58,6 +74,20 @@ def seconds_until(workdir: Path, step: int) -> float | None:
     return None
 
 
+def memory_until(workdir: Path, step: int) -> int | None:
+    """Bytes of memory that they had at the most; None if not known."""
+    rows = [row for row in _read(workdir / FILE) if row["step"] <= step]
+    return max((row["memory"] for row in rows), default=None)
+
+
+def said(workdir: Path, step: int) -> str:
+    """How long a run took to a step, and its memory: "; 02:05, 1.3 GiB of memory"."""
+    seconds, memory = seconds_until(workdir, step), memory_until(workdir, step)
+    if seconds is None or memory is None:
+        return ""
+    return f"; {tqdm.format_interval(seconds)}, {memory / 2**30:.2g} GiB of memory"
+
+
 def _read(path):
     """The rows that are whole, in order."""
     rows = []
@@ -65,5 +95,5 @@ def _read(path):
         for line in path.read_text(errors="replace").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 row = json.loads(line)
-                rows.append({x: row[x] + 0 for x in ("start", "step", "seconds")})
+                rows.append({x: row[x] + 0 for x in _NUMBERS})
     return rows

@@ -16,9 +16,8 @@ from gan_jax.data.loading import load_training_data
 from gan_jax.data.stream import Records
 from gan_jax.errors import DivergedError, Interrupted, UsageError
 from gan_jax.init_from import first_state
-from gan_jax.loop import divergence, multihost, parallel
+from gan_jax.loop import clock, divergence, multihost, parallel
 from gan_jax.loop.checkpoint import restore, saved_steps
-from gan_jax.loop.clock import Clock
 from gan_jax.loop.dispatch import make_dispatch
 from gan_jax.loop.log import Progress, say
 from gan_jax.loop.observe import Observer, copied, mend_pictures
@@ -83,7 +82,8 @@ def train(
         from gan_jax.diagnosis import in_a_line  # at the end, and not at every start
 
         say(in_a_line(workdir, built))
-    say(f"done: {config.steps:,} steps, in {workdir}")
+        took = clock.said(workdir, config.steps)
+        say(f"done: {config.steps:,} steps, in {workdir}{took}")
     return state
 
 
@@ -92,14 +92,14 @@ def _train_on(config, built, dataset, workdir, experiment, mesh, like, state, be
     step = int(state.step)
     divergences = divergence.known_before(read_record(workdir), step)
     dispatch = make_dispatch(config, built, dataset, mesh)
-    clock = Clock(workdir, step, began)
+    times = clock.Clock(workdir, step, began)
     while True:
         factor = divergence.rate_factor(config, divergences)
         if multihost.is_chief():
             begin(workdir, config, experiment, dataset, step or None, divergences)
         multihost.wait_for_all("the work directory is ready")
         of_run = config, built, dataset, workdir, experiment
-        observer = Observer(*of_run, step, factor, clock)
+        observer = Observer(*of_run, step, factor, times)
         state = divergence.with_rates(state, config, factor)
         state = parallel.everywhere(state, mesh)
         try:
