@@ -12,7 +12,6 @@ squares of their full width, where the authors cut closer to the face.
 
 Published for CelebA-HQ at 1024 pixels, where learning rates end at 0.0015 (game.rates):
 FID 7.79 of 50,000 samples (Karras et al. 2019, table 1, whose row A has more changes).
-Not run yet.
 """
 
 from . import default

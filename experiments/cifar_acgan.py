@@ -1,4 +1,4 @@
-"""CIFAR-10 with AC-GAN (Odena et al. 2017).
+"""CIFAR-10 by class with AC-GAN (Odena et al. 2017): D classifies, too.
 
     python -m gan_jax.main --config=experiments/cifar_acgan.py
 

@@ -1,4 +1,4 @@
-"""CIFAR-10 with BigGAN (Brock et al. 2019).
+"""CIFAR-10 by class with BigGAN (Brock et al. 2019).
 
     python -m gan_jax.main --config=experiments/cifar_biggan.py
     python -m gan_jax.evaluate --workdir=runs/cifar_biggan --batch_norm=recalibrated
@@ -8,7 +8,7 @@ The numbers are those of github.com/ajbrock/BigGAN-PyTorch (launch_cifar_ema.sh)
 epochs of four updates of D, each on fresh images, and one of G, whose average is a copy
 of it for 1,000 steps. Published: FID 14.73 and Inception score 9.22 in the paper; 4.16
 and 9.96 by StudioGAN, 50,000 samples against the training images. In the authors' code
-G draws its classes uniformly; here it has those of D's images. Not run to the end yet.
+G draws its classes uniformly; here it has those of D's images.
 """
 
 from . import default

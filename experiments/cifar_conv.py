@@ -4,8 +4,7 @@
 
 All ten classes: --config.data.classes=
 
-On two CPU cores with other work beside it, 1,000 steps take 19 minutes: colour and
-texture, no animals yet (seed 0). FluxGAN.jl shows 25,000.
+FluxGAN.jl shows 25,000 steps.
 """
 
 from . import cifar_mlp

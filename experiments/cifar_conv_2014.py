@@ -1,9 +1,8 @@
-"""CIFAR-10 as in the code of Goodfellow et al. (2014),
-`cifar10_convolutional.yaml`.
+"""CIFAR-10 with the convolutional networks of the code of Goodfellow et al. (2014).
 
     python -m gan_jax.main --config=experiments/cifar_conv_2014.py
 
-Contrast-normalised as in cifar_mlp_2014.py; not run to its end yet.
+As in its `cifar10_convolutional.yaml`; contrast-normalised as in cifar_mlp_2014.py.
 """
 
 from . import cifar_mlp_2014

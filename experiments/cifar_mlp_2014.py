@@ -1,12 +1,10 @@
-"""CIFAR-10 as in the code of Goodfellow et al. (2014),
-`cifar10_fully_connected.yaml`.
+"""CIFAR-10 with the fully connected networks of the code of Goodfellow et al. (2014).
 
     python -m gan_jax.main --config=experiments/cifar_mlp_2014.py
 
-Images are contrast-normalised to a length of 55, which cannot be undone for samples:
-pictures show them over the training set's greatest |x|, as the original did.
-
-Not run to its end yet.
+As in its `cifar10_fully_connected.yaml`. Images are contrast-normalised to a length of
+55, which cannot be undone for samples: pictures show them over the training set's
+greatest |x|, as the original did.
 """
 
 from . import mnist_mlp_2014

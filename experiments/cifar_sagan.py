@@ -1,4 +1,4 @@
-"""CIFAR-10 with SAGAN: self-attention, and one update each (Zhang et al. 2019).
+"""CIFAR-10 by class with SAGAN: self-attention, one update each (Zhang et al. 2019).
 
     python -m gan_jax.main --config=experiments/cifar_sagan.py
 
@@ -6,7 +6,7 @@ The authors' code knows ImageNet at 128 pixels alone. Its numbers are kept: a fa
 in place of several updates of it, minibatches of 64, z of 128 numbers; Adam's b2 is the
 paper's. Attention is at 16 x 16 places, which both networks pass at this size, and
 100,000 steps are this file's. StudioGAN's SAGAN has FID 10.35 and Inception score 8.64,
-50,000 samples against the training images. Not run to the end yet.
+50,000 samples against the training images.
 """
 
 from . import default

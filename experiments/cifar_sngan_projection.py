@@ -1,4 +1,4 @@
-"""CIFAR-10 with SNGAN's projection discriminator (Miyato and Koyama 2018).
+"""CIFAR-10 by class with SNGAN's projection discriminator (Miyato and Koyama 2018).
 
     python -m gan_jax.main --config=experiments/cifar_sngan_projection.py
 

@@ -5,7 +5,7 @@
 The settings of `--cfg=cifar` in github.com/NVlabs/stylegan2-ada-pytorch: no residual
 connections in D, no mixing of styles and no path length, a weak R1 every 16 steps.
 Published are FID 2.92 and, with labels (--config.game.labels=true), 2.42, of 50,000
-samples against the training images, after 100 million images. Not run to the end yet.
+samples against the training images, after 100 million images.
 """
 
 from . import default

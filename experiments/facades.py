@@ -6,8 +6,8 @@
 The folder holds images of 256 x 128 pixels, a photo on the left and its drawing on the
 right; the other way round is --config.data.layout=left_right. The setting is that of
 the authors' code, but for images of 128 pixels (theirs have 256), networks a quarter as
-wide (--config.generator.width=64 --config.discriminator.width=64), and an hour of few
-CPU cores in place of 200 epochs (--config.steps=80000). Not run to the end yet.
+wide (--config.generator.width=64 --config.discriminator.width=64), and few epochs in
+place of 200 (--config.steps=80000).
 """
 
 from . import default

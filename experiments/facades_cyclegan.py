@@ -6,7 +6,7 @@
 The folder is that of `facades.py`; photos are of one half of it, drawings of the other.
 The setting is that of the authors' code for images of 128 pixels, in networks a quarter
 as wide: --config.generator.width=64 --config.discriminator.width=64. There 200 epochs
-are trained, half of them at a rate that falls to zero. Not run to the end yet.
+are trained, half of them at a rate that falls to zero.
 """
 
 from . import facades

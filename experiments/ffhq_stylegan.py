@@ -10,7 +10,7 @@ on, 25 million images in all. The average of G has a half-life of 10,000 images.
 levels of minibatches of 32 and rates of 0.003.
 
 Published for 1024 pixels: FID 4.40 of 50,000 samples, not truncated, against the
-training images. Not run yet.
+training images.
 """
 
 from . import celeba_pggan

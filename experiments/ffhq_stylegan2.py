@@ -7,7 +7,7 @@ The settings of `--cfg=paper256` in github.com/NVlabs/stylegan2-ada-pytorch, for
 folder of images. Published (arXiv:2006.06676, figure 7) is FID 5.28 of 50,000 samples
 against the 70,000 faces of FFHQ. At 1,024 pixels the authors' `paper1024` has
 channel_base=32768 in both networks, batch_size=32, discriminator.group=4, rates from
-2e-3 and penalty.gamma=2. Not run to the end yet.
+2e-3 and penalty.gamma=2.
 """
 
 from . import default

@@ -1,4 +1,4 @@
-"""PacGAN's grid: 25 modes, and all else as on the ring.
+"""PacGAN's grid of 25 Gaussians, and all else as on the ring.
 
     python -m gan_jax.main --config=experiments/grid.py
 
@@ -12,14 +12,8 @@ standard error of 10 trials after the last step; a G that drew from the data wou
     3          24.6 +- 0.4     94.2 +- 0.4    0.06 +- 0.02
     4          24.8 +- 0.2     93.6 +- 0.6    0.04 +- 0.01
 
-Here seeds 0, 1, 2 after a tenth of the steps (--config.steps=40_000), 8 and 10 minutes
-each on one CPU core:
-
-    packing    modes of 25   high quality, %   reverse KL
-    none       20.0 +- 0.6     77.3 +- 3.1    0.49 +- 0.04
-    2          22.0 +- 1.5     41.3 +- 6.8    0.66 +- 0.20
-
-With packing samples reach the modes later than without: so early it shows no gain.
+With packing samples reach the modes later than without: a tenth of the steps
+(--config.steps=40_000) shows no gain yet.
 """
 
 from . import ring

@@ -4,12 +4,10 @@
 
 Published are faces of 64 pixels and more. For MNIST, networks and numbers are those of
 another implementation (hwalsuklee's, like `mnist_ebgan.py`), half as wide. BEGAN's own,
-an eighth as wide (--config.generator.name=began --config.generator.width=16, of D
-alike), showed one grey blob in 2,253 steps here.
+an eighth as wide, are --config.generator.name=began --config.generator.width=16, of D
+alike.
 
-One training here, seed 0, 17 minutes of a CPU core that had other work as well: smooth
-digits of every kind, frechet_mnist 3.86. For the first thousand steps nothing but grey
-is seen; then dots, then strokes.
+At first, and for long, nothing but grey is seen; then dots, then strokes.
 """
 
 from . import mnist_ebgan

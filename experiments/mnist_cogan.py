@@ -6,10 +6,6 @@ The digits of one half of MNIST, and the outlines of the other half. Pairs agree
 the upper row of a picture and the one below it show the same digits. As in the authors'
 code, but narrower and shorter, for few CPU cores; theirs is
 --config.generator.width=128 and 50,000 steps.
-
-One training here, seed 0, stopped at step 900 after 15 minutes of a CPU core that had
-other work as well: strokes and their outlines in the same places of both pictures of a
-pair, hardly digits yet. Not run to the end yet.
 """
 
 from . import default

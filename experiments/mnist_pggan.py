@@ -5,12 +5,8 @@
 As `celeba_pggan.py`, in narrow networks and with a short time for each level, for few
 CPU cores; the digits lie in frames of two black pixels. Levels begin at steps 0, 256,
 768 and 1280; the last one has faded in at step 1792. G learns half as fast as D: at
-equal rates, levels twice as long, D fell behind it from step 300 on, its loss above 0.
-
-A quarter of an hour of one CPU core (the other one had other work), seed 0, stopped at
-step 4,508: thin strokes, many of them digits; frechet_mnist 3.55, class score 4.0
-(10,000 samples without their frame, the project's MNIST classifier). In the same time
-`mnist_lsgan.py` comes to 0.68 and 7.8, `mnist_stylegan2.py` to 2.02 and 6.1.
+equal rates D falls behind. In the same time `mnist_lsgan.py` and `mnist_stylegan2.py`
+make better digits.
 """
 
 from . import default

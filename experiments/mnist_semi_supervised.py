@@ -6,12 +6,6 @@ As in the authors' `train_mnist_feature_matching.py`: 10 labelled digits a class
 by `config.other.subset_seed`, all of them in every minibatch. Published: 93 +- 6.5
 errors on the 10,000 test digits after 300 epochs, ten choices of labels. They are
 logged as `errors`, of D's average.
-
-One training here, seed 0, an hour of a CPU core that had other work as well:
-
-    step        3,000  6,000  9,000  12,000  15,000  18,000  21,000  24,000  29,846
-    epochs          5     10     15      20      25      30      35      40      50
-    errors      1,913  1,178    742     462     324     240     202     165     147
 """
 
 from . import default

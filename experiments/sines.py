@@ -7,9 +7,6 @@ channels] in a file (a length divisible by 8):
 
     --config.data.name=arrays --config.data.signals=true --config.data.path=x.npy
     --config.scaling.name=standardised --config.generator.output=linear
-
-Not run to the end yet: after 250 steps, half a minute on two CPU cores that had other
-work as well, curves of one to four periods with some noise on them.
 """
 
 from . import default

@@ -13,8 +13,6 @@ of digits reads in them, and KL(samples || uniform over all triples) in nats.
     DCGAN in PacGAN (2018), 10 runs     78.9 +- 6.46    4.50 +- 0.127
 
 Triples of real digits have all 1,000 modes and a KL of 0.0236.
-
-1.1 s a step on two CPU cores with other work beside it.
 """
 
 from . import default

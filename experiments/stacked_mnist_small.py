@@ -14,10 +14,8 @@ of G with running statistics, there with those of minibatches of 128.
     DCGAN in PacGAN (2018), 50 runs  1/2 G    487.7 +- 34.59    2.24 +- 0.15
                                      1/4 G    78.5 +- 17.56     5.21 +- 0.19
 
-Triples of real digits have all 1,000 modes and a KL of 0.0238 to
-0.0240, as they are drawn.
-
-45 ms a step on two idle CPU cores, so 6 hours; not run to its end yet.
+Triples of real digits have all 1,000 modes and a KL of 0.0238 to 0.0240,
+as they are drawn.
 """
 
 from . import default

@@ -17,17 +17,7 @@ million lines of the Billion Word corpus:
     --config.d_optimizer.learning_rate=1e-4 --config.g_optimizer.learning_rate=1e-4
     --config.data.lines=true --config.data.stride=none --config.steps=200_000
 
-Published are samples, words with many errors in them, and curves. Not run to the end
-yet. Divergence of the n-grams of 640 samples, in nats, at most log 2 = 0.693; 2 steps a
-second on two CPU cores that had other work as well:
-
-    step                    n = 1    n = 2    n = 3    n = 4
-    250                     0.236    0.516    0.660    0.690
-    500                     0.114    0.370    0.581    0.668
-    750                     0.069    0.271    0.494    0.619
-    held-out windows        0.012    0.043    0.115    0.210
-
-By then there are spaces between groups of letters, and "the", "in", "is" among them.
+Published are samples, words with many errors in them, and curves.
 """
 
 from . import default

@@ -39,7 +39,8 @@ def test_the_wheel_carries_the_experiments_and_trains_on_its_own(
     installed, tmp_path, start, finish
 ):
     def names(folder):
-        return {path.relative_to(folder) for path in folder.rglob("*.py")}
+        files = *folder.rglob("*.py"), *folder.rglob("*.json")
+        return {path.relative_to(folder) for path in files}
 
     assert names(installed / "gan_jax" / "experiments") == names(experiments_dir())
     files = {path.name for path in (installed / "gan_jax").glob("*.py")}

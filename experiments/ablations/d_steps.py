@@ -13,10 +13,6 @@ losses of G's update and of D's last one in that step, there the means of all si
 line before; three seeds, there one; 3,000 steps, there up to 100,000, which are
 --config.steps=1e5. The images that D sees grow with k: in 75 steps k = 40 sees what
 k = 1 does in 3,000.
-
-On two CPU cores with other work beside it, a step takes 66 ms with k = 1, 211 with 5
-and 721 with 20. If 40 takes twice that, each seed takes about two hours. Not run to its
-end yet.
 """
 
 from .. import mnist_mlp

@@ -7,16 +7,8 @@ Everything else is as in toy2d.py. Judged are 2,500 samples: how many of the eig
 have one within three standard deviations, the share of such samples, and the reverse KL
 of their histogram; a G that drew from the data would have 8, 98.9 % and 0.0014.
 
-    loss            modes           high quality, %   reverse KL
-    saturating      7.7 +- 0.2      83 +- 7           0.09 +- 0.05
-    non-saturating  8 in all runs   85 +- 8           0.06 +- 0.03
-    least squares   7.9 +- 0.1      88 +- 3           0.05 +- 0.04
-
-Mean and standard error of the ten seeds after 20,000 steps, by which the losses cannot
-be told apart: the saturating one missed modes in two runs, least squares in one. The
-means of the second column are those of a few bad runs; the medians are 91, 96, 93 %.
-Three populations of ten, 20 minutes on two CPU cores with other work beside it
-(--workers=2).
+The means hide that a few runs are bad: look at the medians, too. --workers=2 trains two
+of the three populations at a time.
 """
 
 from .. import toy2d

@@ -3,20 +3,9 @@
     python -m gan_jax.sweep --config=experiments/ablations/mnist_equal_time.py
 
 Who has the better digits for the same time, not after the same number of steps? All
-networks have a quarter of their width; steps are as many as one core of the machine
-below takes in four minutes.
-
-    objective                  networks  ms a step  steps  frechet_mnist  class score
-    non-saturating             dcgan     60         4,000  0.58 +- 0.04   7.59 +- 0.05
-    relativistic, R1 and R2    dcgan     103        2,330  0.50 +- 0.09   7.55 +- 0.16
-    WGAN-GP, as published      wgan_gp   184        1,300  7.53 +- 0.08   3.00 +- 0.04
-    WGAN-GP, rates times ten   wgan_gp   184        1,300  1.65 +- 0.03   5.79 +- 0.03
-
-Mean and standard error of three seeds; 10,000 samples against train[:50000], by the
-project's classifier (real digits have 0.022 and 9.47). The times are those of the steps
-on one idle core (AMD EPYC, jax 0.10.2), by python -m gan_jax.benchmark. Seen in the
-pictures: digits of the first two, cleaner of the second; strokes of WGAN-GP, and most
-of them digits with the larger rates. Its published run is 150 times as long.
+networks have a quarter of their width; steps are as many as that time allows
+(python -m gan_jax.benchmark). WGAN-GP is there with its published rates, whose run is
+150 times as long, and with ten times these.
 """
 
 from .. import mnist_dcgan

@@ -1,4 +1,4 @@
-"""Does the distribution of the noise matter? Four of them in 2, 10 and 100 dimensions.
+"""MNIST: does the noise's distribution matter? Four of them in 2, 10, 100 dimensions.
 
     python -m gan_jax.sweep --config=experiments/ablations/priors_mnist.py
 
@@ -9,9 +9,6 @@ priors of DCGAN and of 2014), and the unit sphere.
 The networks and everything else are those of mnist_losses.py. Batch norm after G's
 first layer hides the scale of z, so what differs is the shape. In d dimensions a sphere
 has d - 1: in 2 it is a circle, and samples lie on a closed curve.
-
-97 ms a step on two CPU cores with other work beside it: two hours for the 36 runs, and
-four evaluations of each on top. Not run to its end yet.
 """
 
 from . import mnist_losses
