@@ -72,7 +72,10 @@ def _flags():
         "step", None, "that was judged; the newest if not given", 0, **define
     )
     flags.DEFINE_list(
-        "shown", None, "values that tables show; all if not given", **define
+        "shown",
+        None,
+        "values in its row of a table, of a sweep in its table; all if not given",
+        **define,
     )
     flags.DEFINE_string("seen", None, "what is seen in the pictures", **define)
     flags.DEFINE_string("note", None, "what else has to be known", **define)

@@ -60,7 +60,7 @@ class Entry:
     experiment: the name of its file, without the suffix
     changes:    of the file's config: {"pack": 2}
     checksum:   of the config, see `config_checksum`; of a sweep, that of its base
-    shown:      the values that tables show of it, by name
+    shown:      the values that a row of a table shows of it, by name; none: all
     seen:       what was seen in the pictures, in words
     note:       what else has to be known, as of the machine
     told:       of results without runs: `short`, the cell of a table, and `text`

@@ -96,7 +96,9 @@ def summary(entry: Entry) -> str:
     parts = []
     if not _is_sweep(entry):
         for group in _by_step(entry.cells[0]):
-            values = [f"{name} {group.values[name]}" for name in _shown(entry, [group])]
+            values = [
+                f"{name} {group.values[name]}" for name in _shown(entry, group.values)
+            ]
             parts.append(": ".join(filter(None, [group.about, ", ".join(values)])))
     changed = ", ".join(f"`{k}={as_text(x)}`" for k, x in entry.changes.items())
     old = "" if is_current(entry) else "of an earlier config"
@@ -106,12 +108,14 @@ def summary(entry: Entry) -> str:
 def of_entry(entry: Entry) -> str:
     """A row for each cell and step of an entry, a column for each value.
 
-    The last one is of real examples. An entry without runs is what was told of it.
+    The last one is of real examples. Of a sweep, which has no other table, it is the
+    values to be shown. An entry without runs is what was told of it.
     """
     if not entry.cells:
         return entry.told["text"]
     groups = [(cell, group) for cell in entry.cells for group in _by_step(cell)]
-    names = _shown(entry, [group for _, group in groups])
+    known = dict.fromkeys(name for _, group in groups for name in group.values)
+    names = _shown(entry, known) if _is_sweep(entry) else list(known)
     rows = [
         [
             ", ".join(f"{k}={as_text(x)}" for k, x in cell.overrides.items()),
@@ -235,10 +239,9 @@ def _text(values, error):
     return f"{summed.mean:.3g}" + (f" ± {error:.1g}" if error is not None else "")
 
 
-def _shown(entry, groups):
-    """The names of the values that tables show."""
-    there = dict.fromkeys(name for group in groups for name in group.values)
-    return [name for name in entry.shown if name in there] or list(there)
+def _shown(entry, known):
+    """Those of the known values that tables show of an entry."""
+    return [name for name in entry.shown if name in known] or list(known)
 
 
 def _is_sweep(entry):
