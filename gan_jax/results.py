@@ -110,7 +110,7 @@ def _add(values, folder):
     said = {x: values[x].value for x in ("shown", "seen", "note") if values[x].value}
     entry = dataclasses.replace(entry, **said)
     name = values.name or entry.experiment
-    if (old := entries.read(folder).get(name)) and old.cells:
+    if old := entries.read(folder).get(name):
         try:
             entry = adding.merged(old, entry)
         except UsageError as error:

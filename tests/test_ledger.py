@@ -221,6 +221,14 @@ def test_runs_are_added_to_a_result_and_replace_their_own(tmp_path):
     assert tables.summary(entry).endswith("modes 7.5 ± 0.5; dots")
 
 
+def test_what_was_told_is_kept_beside_runs(tmp_path):
+    old = Entry(experiment="toy2d", told={"short": "8 modes", "text": "A story."})
+    entry = adding.merged(old, adding.of_runs([made(tmp_path / "a", value=6.0)]))
+    assert "8 modes" not in tables.summary(entry)
+    assert "modes 6" in tables.summary(entry)
+    assert "A story." in tables.whole("toy2d", entry)
+
+
 def test_what_was_measured_twice_counts_once_and_samples_seeds_are_one_run(tmp_path):
     workdir = made(tmp_path / "a", value=1.0)
     measured(workdir, 20_000, 6.0)

@@ -91,9 +91,10 @@ def of_sweep(folder: Path) -> Entry:
 def merged(old: Entry, new: Entry) -> Entry:
     """`new` with the runs of `old` that it has not; they must be of the same config.
 
-    What is said of the old one stands where the new one says nothing.
+    What is said of the old one stands where the new one says nothing. Of one without
+    runs the config is not known, and its text is kept.
     """
-    if (old.experiment, old.changes, old.checksum) != (
+    if old.cells and (old.experiment, old.changes, old.checksum) != (
         new.experiment,
         new.changes,
         new.checksum,
@@ -106,7 +107,7 @@ def merged(old: Entry, new: Entry) -> Entry:
         known = {(run.seed, run.step) for run in there}
         kept = [run for run in cell.runs if (run.seed, run.step) not in known]
         cells.append(dataclasses.replace(cell, runs=_in_order([*kept, *there])))
-    names = "shown", "seen", "note", "real"
+    names = "shown", "seen", "note", "told", "real"
     said = {name: getattr(new, name) or getattr(old, name) for name in names}
     return dataclasses.replace(new, cells=[*cells, *fresh.values()], **said)
 
