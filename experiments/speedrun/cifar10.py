@@ -2,14 +2,22 @@
 
     python -m gan_jax.main --config=experiments/speedrun/cifar10.py --config.seed=0
 
-The rules are those of `mnist.py`: here time is that of one GPU, and distances are taken
-in the project's features of CIFAR-10 (images of train[45000:] are what they are told
-from) to train[:45000]. The bound is half of what record 0 will have, and is set when it
-was run: nobody has yet.
+The rules are those of `mnist.py`, but that time is that of one GPU and the data are
+train[:45000]. What 5,000 images of train[45000:] have of what 10,000 samples have to
+reach: a Frechet distance of 0.031 in the project's features, a class score of 6.78, a
+recall of 0.857. Measured with
+
+    python -m gan_jax.evaluate --held_out="train[45000:]" \\
+        --metrics=frechet,class_score,precision_recall,copying
 """
 
 from .cifar10_0 import get_config
 
-TARGETS = {}
+TARGETS = {
+    "frechet_cifar10": ("at most", 0.30),
+    "class_score": ("at least", 6.0),
+    "recall": ("at least", 0.60),
+    "copying": ("at most", 0.55),
+}
 
 __all__ = ["TARGETS", "get_config"]
