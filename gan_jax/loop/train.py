@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from gan_jax import memory
 from gan_jax.build import build, initial_state
 from gan_jax.config.validation import validate
 from gan_jax.data.feed import make_feed
@@ -42,7 +43,7 @@ def train(config, workdir, experiment: str = "custom") -> TrainState:
     UsageError before anything is written where the run cannot be made; DivergedError
     when a loss is no longer finite, unless config.on_divergence goes back; Interrupted
     after SIGINT, SIGTERM or SIGHUP, with the state saved; StorageError where the work
-    directory can no longer be written.
+    directory can no longer be written; MemoryExhausted where memory is not enough.
     """
     validate(config)
     workdir = readable(Path(workdir))
@@ -204,6 +205,7 @@ def run_steps(config, dispatch, feed, state, observer, members=1, own=copied):
     step = observer.step
     examples = config.batch_size * config.d_steps * members
     with (
+        memory.noted(lambda: f"near step {step:,}"),
         Signals() as signals,  # until all is written
         observer,
         Progress(step, config.steps, examples) as progress,
