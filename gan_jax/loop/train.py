@@ -85,6 +85,9 @@ def _train_on(config, built, dataset, workdir, experiment, mesh, like, state):
     """Trains from `state` to config.steps; goes back where the config says so."""
     step = int(state.step)
     divergences = divergence.known_before(read_record(workdir), step)
+    if config.on_divergence == "halve_rates":
+        schedule = divergence.scaling_rates(built.schedule, config)
+        built = built._replace(schedule=schedule)
     dispatch = make_dispatch(config, built, dataset, mesh)
     while True:
         factor = divergence.rate_factor(config, divergences)
