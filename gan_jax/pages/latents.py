@@ -28,8 +28,8 @@ def sheet(workdir: Path) -> tuple[int, np.ndarray] | None:
         return None
     line = lerp if run.built.prior.straight else slerp
     t = np.linspace(0, 1, SIDE, dtype=np.float32)[:, None]
-    top, bottom = (line(*np.asarray(pair), t) for pair in (corners[:2], corners[2:]))
-    z = line(top, bottom, t[:, None])
+    a, b, c, d = np.asarray(corners)
+    z = line(line(a, b, t), line(c, d, t), t[:, None])
     try:
         images = run.generate(z.reshape(SIDE**2, -1))
     except UsageError:  # they are not finite
