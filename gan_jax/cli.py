@@ -8,8 +8,17 @@ from pathlib import Path
 import jax
 from absl import flags
 
-from gan_jax import terminal
-from gan_jax.errors import DivergedError, Interrupted, StorageError, UsageError
+from gan_jax import memory, terminal
+from gan_jax.errors import (
+    DivergedError,
+    Interrupted,
+    MemoryExhausted,
+    StorageError,
+    UsageError,
+    is_of_memory,
+)
+
+_SAID = UsageError, DivergedError, Interrupted, MemoryExhausted, StorageError
 
 
 def run(command: Callable[[list[str]], None], argv: list[str] | None = None) -> int:
@@ -30,18 +39,17 @@ def _status(command, argv):
     try:
         command(argv)
         sys.stdout.flush()
-    except (UsageError, DivergedError, Interrupted, StorageError) as error:
+    except _SAID as error:
         return _said(error, error.exit_status)
     except BrokenPipeError:  # of `| head`
         terminal.drop_the_rest_of_stdout()
         return 128 + signal.SIGPIPE
-    except OSError as error:  # a file or a disk, which says so, is no bug
-        return _said(error, StorageError.exit_status)
-    except RuntimeError as error:  # what JAX raises for sizes beyond the memory
-        if not str(error).startswith("RESOURCE_EXHAUSTED"):
-            raise
-        line = f"out of memory: {str(error).splitlines()[0]}"
-        return _said(line, UsageError.exit_status)
+    except Exception as error:
+        if is_of_memory(error):
+            return _said(memory.line(error), MemoryExhausted.exit_status)
+        if isinstance(error, OSError):  # a file or a disk, which says so, is no bug
+            return _said(error, StorageError.exit_status)
+        raise
     return 0
 
 

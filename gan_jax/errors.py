@@ -1,6 +1,7 @@
 """The errors that are the user's to mend, and how a process ends after each."""
 
 import difflib
+import errno
 
 
 class UsageError(ValueError):
@@ -27,6 +28,24 @@ class StorageError(Exception):
     """A disk or a folder that a run needs is full, gone, or not to be written."""
 
     exit_status = 1
+
+
+class MemoryExhausted(Exception):
+    """The memory that a process may have, or a device has, is not enough."""
+
+    exit_status = 1
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Whether it was raised for lack of memory: by Python, by JAX, or by the system,
+    which also starts no thread then."""
+    said = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or getattr(error, "errno", None) == errno.ENOMEM
+        or "RESOURCE_EXHAUSTED" in said
+        or "can't start new thread" in said
+    )
 
 
 def did_you_mean(word: str, known) -> str:

@@ -5,11 +5,17 @@ import json
 import shutil
 import types
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import gan_jax
+from gan_jax import schedules
 from gan_jax.config.files import load_experiment, override
+from gan_jax.config.hparams import hparams
+from gan_jax.config.numbers import by_field
 from gan_jax.errors import DivergedError, UsageError
 from gan_jax.loop import divergence
 from gan_jax.loop.checkpoint import checksums
@@ -118,6 +124,60 @@ def test_what_is_known_depends_on_the_step_alone():
         divergence.after(error, stays, [], 4)
     expected = divergence.Divergence("d_loss became nan at step 6", 4)
     assert divergence.after(error, config, [], 4) == [expected]
+
+
+def test_the_rates_of_a_schedule_are_halved_all_through():
+    """Also where it begins at rates of its own, or does not let them fall below one."""
+    numbers = "d_optimizer.learning_rate", "g_optimizer.learning_rate", "penalty.gamma"
+    config, _ = load_experiment("experiments/digits.py")
+    override(config, [("penalty.name", "r1"), ("penalty.gamma", "0.5")])
+    tried = {
+        "constant": schedules.constant(),
+        "linear": schedules.linear(steps=10),
+        "exponential": schedules.exponential(steps=10),
+        "burn_in": schedules.burn_in(
+            steps=10, numbers=numbers, initial=(1e-2, 2e-2, 5.0)
+        ),
+    }
+    like = jax.tree.map(jnp.float32, hparams(config))
+    state = types.SimpleNamespace(hparams=like)
+    state.replace = lambda hparams: types.SimpleNamespace(hparams=hparams)
+    for name, schedule in tried.items():
+        scaled = jax.jit(divergence.scaling_rates(schedule, config))
+        for step in (0, 3, 9, 10, 30):
+            plain = by_field(jax.jit(schedule)(like, step))
+            for factor in (1.0, 0.5, 0.125):
+                slower = divergence.with_rates(state, config, factor).hparams
+                found = by_field(scaled(slower, step))
+                assert found.keys() == plain.keys()
+                for field, number in found.items():
+                    share = factor if field.endswith("learning_rate") else 1.0
+                    assert number == share * plain[field], (name, step, field)
+
+
+def test_a_run_that_burns_in_goes_on_with_smaller_rates(
+    gan, flags, poison, tmp_path, monkeypatch
+):
+    """Its moves are smaller, which are Adam's rates in the first steps."""
+    burn_in = (
+        "--config.schedule.name=burn_in",
+        "--config.schedule.steps=1000",
+        "--config.schedule.numbers=d_optimizer.learning_rate,g_optimizer.learning_rate",
+        "--config.schedule.initial=0.01,0.01",
+    )
+    poison(RATE / 1.5)
+    halved = tmp_path / "halved"
+    outcome = gan(*flags, *burn_in, f"--workdir={halved}")
+    assert outcome.status == 0, outcome.error
+    assert "on from step 4 with 0.5 of the learning rates" in outcome.err
+    monkeypatch.undo()
+    assert gan(*flags, *burn_in, f"--workdir={tmp_path}/plain").status == 0
+
+    def moved(workdir):
+        run = [gan_jax.load(workdir, step=step).state.g.params for step in (4, 12)]
+        return float(optax.tree.norm(jax.tree.map(jnp.subtract, *run)))
+
+    assert 0.3 < moved(halved) / moved(tmp_path / "plain") < 0.75
 
 
 def test_rates_that_a_config_does_not_give_cannot_be_halved(gan, tmp_path):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import threading
 
@@ -76,6 +77,48 @@ def test_what_is_not_survived_is_said(trial):
     assert attempt(fault, trial).outcome == "other bits"
     wrong = Fault(lambda trial: trial.train(), 1, "^done")
     assert attempt(wrong, trial).outcome == ("status 0 instead of 1; it did not say so")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nmore"),
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_memory_that_ends_is_one_line(trial, monkeypatch, error):
+    original = MetricLog.write
+
+    def out_of_memory(self, step, row):
+        if step == 20:
+            raise error
+        original(self, step, row)
+
+    monkeypatch.setattr(MetricLog, "write", out_of_memory)
+    ended = trial.train()
+    assert ended.status == 1
+    assert "Traceback" not in ended.said
+    last = ended.said.splitlines()[-1]
+    assert re.match(r"gan_jax: out of memory near step 2\d", last)
+    assert str(error).partition("\n")[0] in last
+    assert "; last good checkpoint: step 10, from which the same command" in last
+    for help_ in ("config.batch_size", "config.accumulate", "--dry_run"):
+        assert help_ in last
+    monkeypatch.undo()
+    assert trial.train().status == 0
+    assert trial.is_as_undisturbed()
+
+
+def test_what_is_no_lack_of_memory_keeps_its_traceback(trial, monkeypatch):
+    def wrong(self, step, row):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(MetricLog, "write", wrong)
+    with pytest.raises(RuntimeError, match="a bug") as raised:
+        trial.train()
+    assert raised.value.__notes__ == ["near step 1"]
 
 
 @pytest.mark.parametrize("owner", [MetricLog, Album, Checkpoints])

@@ -15,8 +15,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+import gan_jax
 from gan_jax import cli, pictures, report
 from gan_jax.metrics.protocol import Measurement, Protocol, append
+from gan_jax.pages import latents
 
 SCRIPT = '<script>alert(1)</script>"onload=x $title &lt;'
 BROWSER = next(
@@ -81,6 +83,24 @@ def test_samples_are_those_of_the_run_by_their_steps(workdir):
     assert frames[2]["alt"] == "samples at step 40"
     (slider,) = page.all("input")
     assert (slider["min"], slider["max"], slider["value"]) == ("0", "3", "3")
+
+
+def test_what_lies_between_four_latents_is_shown(workdir, tmp_path):
+    """Of the newest checkpoint, its corners the samples of these latents."""
+    step, picture = latents.sheet(workdir)
+    assert step == 60
+    images = pictures.cells(picture, latents.SIDE, latents.SIDE)
+    first = pictures.cells(pictures.grid(gan_jax.load(workdir).sample(4), 2, 2), 2, 2)
+    corners = images[[0, latents.SIDE - 1, -latents.SIDE, -1]]
+    for corner, sample in zip(corners, first, strict=True):
+        small = [x[:: len(x) // 8, :: len(x) // 8][:8, :8] for x in (corner, sample)]
+        assert np.abs(np.subtract(*small, dtype=int)).max() <= 1
+    assert len(np.unique(images.reshape(len(images), -1), axis=0)) > 40
+    alts = [x["alt"] for x in written(workdir).all("img")]
+    assert alts.count("between four latents at step 60") == 1
+    shutil.rmtree(workdir / "checkpoints")
+    assert latents.sheet(workdir) is None
+    assert not any("latents" in x["alt"] for x in written(workdir).all("img"))
 
 
 def test_the_config_is_told_as_it_differs_from_its_experiment(workdir):
@@ -184,6 +204,7 @@ def test_a_run_with_little_in_it_has_a_page(workdir):
     assert "Nothing was evaluated" in page.said["p"]
     assert page.said.get("script", "") == ""  # one picture needs no slider
     (workdir / "samples" / "00000060.png").write_bytes(b"\x89PNG")
+    shutil.rmtree(workdir / "checkpoints")
     page = written(workdir)
     assert "There are no pictures yet." in page.said["p"]
     assert page.all("img") == []

@@ -159,6 +159,12 @@ def _diverged(trial):
     return trial.train(rate)
 
 
+def _memory_limited(trial):
+    """To less than the first state of a D of this width takes."""
+    wide = "--config.discriminator.widths=1_000_000"
+    return trial.train(wide, setting=Setting(memory=1_500_000_000))
+
+
 def _two_at_once(trial):
     """The second one starts while the first is stopped in the middle."""
     ended = []
@@ -222,6 +228,12 @@ FAULTS = {
     ),
     "64 open files at the most": Fault(
         lambda trial: trial.train(setting=Setting(files=64)), 0, apart=True
+    ),
+    "a limit of memory": Fault(
+        _memory_limited,
+        1,
+        "^gan_jax: out of memory: .*RLIMIT_DATA is .*; no checkpoint is left",
+        apart=True,
     ),
     "a cache filled with garbage": Fault(_cache_of_garbage, 0, apart=True),
     "a cache that cannot be written": Fault(_cache_that_is_none, 0, apart=True),

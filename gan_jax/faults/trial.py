@@ -38,8 +38,9 @@ COMMAND = ("-m", "gan_jax.main")
 _PREPARED = """
 import os, resource, signal, sys
 
-_, file_size, files, streams, *command = sys.argv
-for limit, value in (("RLIMIT_FSIZE", file_size), ("RLIMIT_NOFILE", files)):
+_, file_size, files, memory, streams, *command = sys.argv
+limits = {"RLIMIT_FSIZE": file_size, "RLIMIT_NOFILE": files, "RLIMIT_DATA": memory}
+for limit, value in limits.items():
     if int(value) > 0:
         resource.setrlimit(getattr(resource, limit), (int(value), int(value)))
 if streams == "closed":
@@ -62,6 +63,7 @@ class Setting(NamedTuple):
 
     file_size:   bytes that a file may have, as if the disk were full then
     files:       that it may have open
+    memory:      bytes that it may have
     streams:     "closed", or "full" as if stdout and stderr were on a full disk
     environment: None for a variable that is to be left out
     program:     of Python; what comes before its flags
@@ -69,6 +71,7 @@ class Setting(NamedTuple):
 
     file_size: int | None = None
     files: int | None = None
+    memory: int | None = None
     streams: str | None = None
     environment: dict[str, str | None] = {}  # noqa: RUF012 - never changed
     program: tuple[str, ...] = COMMAND
@@ -141,6 +144,7 @@ def in_a_process(arguments, setting, meanwhile) -> Ended:
     limits = [
         str(setting.file_size or -1),
         str(setting.files or -1),
+        str(setting.memory or -1),
         setting.streams or "open",
     ]
     program = [sys.executable, *setting.program]

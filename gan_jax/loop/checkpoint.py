@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, is_of_memory
 from gan_jax.loop import multihost
 
 _KEEP = 3
@@ -98,6 +98,8 @@ class Checkpoints:
             said = [each for each in _chain(error) if getattr(each, "errno", None)]
             number = said[0].errno if said else errno.EIO
             reason = said[0].strerror if said else _one_line(error)
+            if any(map(is_of_memory, _chain(error))):
+                number = errno.ENOMEM
             raise OSError(number, reason, str(self._root)) from None
 
 
@@ -196,9 +198,8 @@ def _is_not_orbax(record):
 
 def _passes(error) -> bool:
     """Whether it says nothing of the file: no right to it, no memory, no more files."""
-    passing = errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM
-    exhausted = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
-    return exhausted or getattr(error, "errno", None) in (*passing, errno.ESTALE)
+    passing = errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE
+    return is_of_memory(error) or getattr(error, "errno", None) in passing
 
 
 def _load(path: Path, like):

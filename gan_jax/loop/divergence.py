@@ -1,7 +1,8 @@
 """What a run does where its numbers are no longer finite: config.on_divergence.
 
 "halve_rates" goes back to the newest checkpoint, or to the start, with half the
-learning rates of both players, and on from there. How often it did is in config.json
+learning rates of both players, and on from there; where a schedule changes them, with
+half of what it gives. How often it did is in config.json
 and, as `rate_factor`, in every row that is logged afterwards; where a run is resumed
 depends on its steps alone, so that it ends bit for bit as if it had not been stopped.
 """
@@ -53,6 +54,28 @@ def with_rates(state, config, factor: float):
     numbers = by_field(hparams(config))
     slower = {field: jnp.float32(factor * numbers[field]) for field in _RATES}
     return state.replace(hparams=replace(state.hparams, slower))
+
+
+def scaling_rates(schedule, config):
+    """`schedule` where rates are halved: it is given the config's, and what it gives is
+    multiplied with the factor that those of the state have.
+
+    A schedule that begins or ends at rates of its own would forget the factor.
+    """
+    numbers = by_field(hparams(config))
+    rates = {field: numbers[field] for field in _RATES if numbers[field]}
+
+    def scaled(hparams, step):
+        now = by_field(hparams)
+        # a power of two, and so exactly
+        factors = {field: now[field] / jnp.float32(x) for field, x in rates.items()}
+        asked = {field: now[field] / factors[field] for field in rates}
+        given = schedule(replace(hparams, asked), step)
+        return replace(
+            given, {field: factors[field] * by_field(given)[field] for field in rates}
+        )
+
+    return scaled
 
 
 def after(error: DivergedError, config, divergences, step: int) -> list[Divergence]:

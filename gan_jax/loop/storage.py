@@ -1,22 +1,35 @@
-"""What a run says where its work directory cannot be written any more."""
+"""What a run says where its work directory cannot be written, or memory ends."""
 
 import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from gan_jax.errors import StorageError
+from gan_jax import memory
+from gan_jax.errors import MemoryExhausted, StorageError, is_of_memory
 from gan_jax.loop.checkpoint import saved_steps
 
 _MOST = 150  # letters of a reason
+_LESS_MEMORY = (
+    "a smaller config.batch_size or a larger config.accumulate needs less, and "
+    "--dry_run says how much"
+)
 
 
 @contextlib.contextmanager
 def told_in_one_line(workdir: Path) -> Iterator[None]:
-    """Within it an OSError becomes a StorageError: what failed, and what is kept."""
+    """Within it an OSError becomes a StorageError: what failed, and what is kept.
+
+    And what was raised for lack of memory a MemoryExhausted.
+    """
     try:
         yield
-    except OSError as error:
+    except Exception as error:
+        if is_of_memory(error):
+            kept = f"{_kept(workdir)}; {_LESS_MEMORY}"
+            raise MemoryExhausted(memory.line(error, kept)) from None
+        if not isinstance(error, OSError):
+            raise
         raise StorageError(
             f"{_reason(error)}; {_room(workdir)}; {_kept(workdir)}"
         ) from None

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from gan_jax import memory
 from gan_jax.build import build, initial_state
 from gan_jax.config.validation import validate
 from gan_jax.data.feed import make_feed
@@ -47,7 +48,7 @@ def train(
     UsageError before anything is written where the run cannot be made; DivergedError
     when a loss is no longer finite, unless config.on_divergence goes back; Interrupted
     after SIGINT, SIGTERM or SIGHUP, with the state saved; StorageError where the work
-    directory can no longer be written.
+    directory can no longer be written; MemoryExhausted where memory is not enough.
     """
     began = time.time() if began is None else began
     validate(config)
@@ -91,6 +92,9 @@ def _train_on(config, built, dataset, workdir, experiment, mesh, like, state, be
     """Trains from `state` to config.steps; goes back where the config says so."""
     step = int(state.step)
     divergences = divergence.known_before(read_record(workdir), step)
+    if config.on_divergence == "halve_rates":
+        schedule = divergence.scaling_rates(built.schedule, config)
+        built = built._replace(schedule=schedule)
     dispatch = make_dispatch(config, built, dataset, mesh)
     times = clock.Clock(workdir, step, began)
     while True:
@@ -213,6 +217,7 @@ def run_steps(config, dispatch, feed, state, observer, members=1, own=copied):
     step = observer.step
     examples = config.batch_size * config.d_steps * members
     with (
+        memory.noted(lambda: f"near step {step:,}"),
         Signals() as signals,  # until all is written
         observer,
         Progress(step, config.steps, examples) as progress,

@@ -19,6 +19,7 @@ from gan_jax.diagnosis import Diagnosis, diagnose
 from gan_jax.loop.log import pictures_by_step, read_metrics
 from gan_jax.metrics import protocol
 from gan_jax.pages import escaped
+from gan_jax.pages.latents import sheet
 
 _HERE = Path(__file__).parent
 _FRAMES = 60  # of the slider, evenly chosen
@@ -41,7 +42,7 @@ def page(workdir: Path) -> str:
         _HERE / "run.html",
         title=escaped(found.evidence.record["experiment"]),
         facts=pages.facts(_facts(found.evidence)),
-        samples=_samples(frames),
+        samples=_samples(frames) + _between_latents(workdir),
         diagnosis=_diagnosis(found),
         curves=_curves(found.evidence),
         metrics=_metrics(workdir),
@@ -102,6 +103,17 @@ def _samples(frames):
     return (
         f'<div id="samples">\n<label hidden>step <input type="range" min="0" '
         f'max="{last}" value="{last}"> <output></output></label>\n{images}\n</div>'
+    )
+
+
+def _between_latents(workdir):
+    found = sheet(workdir)
+    if found is None:
+        return ""
+    step, picture = found
+    png = pages.as_png(Image.fromarray(picture))
+    return pages.figure(
+        png, [f"between four latents at step {step:,}", "the corners are samples"]
     )
 
 

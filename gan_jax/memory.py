@@ -1,0 +1,49 @@
+"""The memory that a process may have, and what is said where it is not enough.
+
+A limit is one of the system: `ulimit -v` and `ulimit -d`, or a scheduler's. Not all
+ends are ours to tell: the system's own killer says nothing, and where a thread of XLA's
+own has no memory, C++ says so and aborts.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+_MOST = 150  # letters of a reason
+_LIMITS = "RLIMIT_AS", "RLIMIT_DATA"
+
+
+def limits() -> dict[str, int]:
+    """The limits of this process that are set, in bytes, by their names."""
+    found = {}
+    for name in _LIMITS if resource else ():
+        size, _ = resource.getrlimit(getattr(resource, name))
+        if size != resource.RLIM_INFINITY:
+            found[name] = size
+    return found
+
+
+def line(error: BaseException, kept: str = "") -> str:
+    """What ended for lack of memory, when, under which limits, and what is `kept`.
+
+    error: its notes say when
+    """
+    when = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
+    reason = "".join(f": {text}" for text in str(error).splitlines()[:1])
+    allowed = [f"{name} is {size / 2**20:,.0f} MiB" for name, size in limits().items()]
+    parts = f"out of memory{when}{reason[:_MOST]}", *allowed, kept
+    return "; ".join(filter(None, parts))
+
+
+@contextlib.contextmanager
+def noted(when: Callable[[], str]) -> Iterator[None]:
+    """Within it whatever is raised gets a note of when it was."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(when())
+        raise
