@@ -1,4 +1,4 @@
-"""The memory that a process may have, and what is said where it is not enough.
+"""The memory that a process may have and has had, and what is said where it ends.
 
 A limit is one of the system: `ulimit -v` and `ulimit -d`, or a scheduler's. Not all
 ends are ours to tell: the system's own killer says nothing, and where a thread of XLA's
@@ -6,7 +6,10 @@ own has no memory, C++ says so and aborts.
 """
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
+
+import jax
 
 try:
     import resource
@@ -25,6 +28,19 @@ def limits() -> dict[str, int]:
         if size != resource.RLIM_INFINITY:
             found[name] = size
     return found
+
+
+def peak() -> tuple[int | None, int | None]:
+    """Bytes that this process has had at the most, and that a device of its own has.
+
+    None where the system, or the device, does not say.
+    """
+    device = jax.local_devices()[0].memory_stats() or {}
+    host = None
+    if resource:
+        unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+        host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return host, device.get("peak_bytes_in_use")
 
 
 def line(error: BaseException, kept: str = "") -> str:

@@ -4,11 +4,11 @@ import time
 
 import jax
 
+from gan_jax import memory
 from gan_jax.benchmark.machine import matmul_rate
 from gan_jax.build import build, initial_state
 from gan_jax.data.feed import make_feed
 from gan_jax.loop import costs, parallel
-from gan_jax.loop.clock import peak_memory
 from gan_jax.loop.dispatch import make_dispatch
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
@@ -69,7 +69,7 @@ class Ours(Training):
     def costs(self) -> dict:
         """Operations, memory and compilations."""
         recompilations = len(self.compilations)
-        host_peak, device_peak = peak_memory()
+        host_peak, device_peak = memory.peak()
         return {
             "parameters": self.parameters,
             "recompilations": recompilations,

@@ -7,6 +7,7 @@ checkpoint before when the newest is damaged.
 
 import contextlib
 import errno
+import functools
 import logging
 import os
 import shutil
@@ -19,14 +20,18 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from orbax.checkpoint import v1 as ocp
 
 from gan_jax.errors import UsageError, is_of_memory
 from gan_jax.loop import multihost
 
 _KEEP = 3
-# where a folder cannot be made, threads that wait for it would do so for minutes
-_ASYNC = ocp.options.AsyncOptions(create_directories_asynchronously=False)
+
+
+def _orbax():
+    """Orbax's module, whose import takes as long as that of flax."""
+    from orbax.checkpoint import v1
+
+    return v1
 
 
 class Checkpoints:
@@ -47,6 +52,10 @@ class Checkpoints:
         multihost.wait_for_all("later checkpoints are set aside")
         self._root, self._latest = root, max(saved_steps(root), default=None)
         _quiet_orbax()
+        ocp = _orbax()
+        # else threads wait for minutes for a folder that cannot be made
+        how = ocp.options.AsyncOptions(create_directories_asynchronously=False)
+        self._context = functools.partial(ocp.Context, async_options=how)
         self._orbax = ocp.training.Checkpointer(
             str(root.absolute()),
             cleanup_tmp_directories=True,
@@ -77,7 +86,7 @@ class Checkpoints:
             return
         if multihost.is_chief():
             self._refuse_lack_of_room(state)
-        with self._writing(), ocp.Context(async_options=_ASYNC):
+        with self._writing(), self._context():
             self._orbax.save_async(
                 step, state, force=True, custom_metadata={"crc32": checksums(state)}
             )
@@ -203,7 +212,7 @@ def _passes(error) -> bool:
 
 
 def _load(path: Path, like):
-    path = path.absolute()
+    ocp, path = _orbax(), path.absolute()
     saved = ocp.metadata(path).custom_metadata["crc32"]
     state = ocp.load(path, like, checkpointable_name="state")
     wrong = [leaf for leaf, crc in checksums(state).items() if saved.get(leaf) != crc]

@@ -8,15 +8,13 @@ had to do.
 
 import contextlib
 import json
-import resource
-import sys
 import time
 from pathlib import Path
 
-import jax
 import psutil
 from tqdm import tqdm
 
+from gan_jax import memory
 from gan_jax.files import named
 
 FILE = "times.jsonl"
@@ -44,18 +42,9 @@ class Clock:
         """Here the state of `step` is saved."""
         seconds = round(time.monotonic() - self._offset, 2)
         row = {"start": self._start, "step": step, "seconds": seconds}
-        row["memory"] = max(filter(None, peak_memory()))
+        row["memory"] = max(filter(None, memory.peak()), default=0)
         with named(self._file), self._file.open("a") as file:
             file.write(json.dumps(row) + "\n")
-
-
-def peak_memory() -> tuple[int, int | None]:
-    """Bytes of this process's memory at the most, and of a device with its own."""
-    # kilobytes, on macOS bytes
-    unit = 1 if sys.platform == "darwin" else 1024
-    device = jax.local_devices()[0].memory_stats() or {}
-    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return host, device.get("peak_bytes_in_use")
 
 
 def seconds_until(workdir: Path, step: int) -> float | None:
@@ -82,10 +71,10 @@ def memory_until(workdir: Path, step: int) -> int | None:
 
 def said(workdir: Path, step: int) -> str:
     """How long a run took to a step, and its memory: "; 02:05, 1.3 GiB of memory"."""
-    seconds, memory = seconds_until(workdir, step), memory_until(workdir, step)
-    if seconds is None or memory is None:
+    seconds, most = seconds_until(workdir, step), memory_until(workdir, step)
+    if seconds is None or most is None:
         return ""
-    return f"; {tqdm.format_interval(seconds)}, {memory / 2**30:.2g} GiB of memory"
+    return f"; {tqdm.format_interval(seconds)}, {most / 2**30:.2g} GiB of memory"
 
 
 def _read(path):
