@@ -86,10 +86,12 @@ def pictures(notebook):
 def kinds(notebook, workdir):
     """Of each cell its pictures, and what it says but for numbers and a run's name."""
 
+    name = re.escape(TEMPORARY.sub("PLACE", workdir))  # as `keep` leaves it
+
     def kind(output):
         if output.output_type != "stream":
             return sorted(output.data)
-        text = re.sub(rf"{re.escape(workdir)}|(\.\./)?runs/\w+", "RUN", output.text)
+        text = re.sub(rf"{name}|(\.\./)?runs/\w+", "RUN", output.text)
         text = re.sub(NUMBER, "#", text)
         return re.sub(r"#(, #)+", "#", " ".join(text.split()))
 
