@@ -1,21 +1,22 @@
 """Judges a trained run: python -m gan_jax.evaluate --workdir=RUN
 
 Prints a table for each metric and appends what was measured, with its protocol, to
-evaluation.jsonl in the work directory. --show=RUN,RUN prints what was measured before,
-numbers of one protocol beside each other and no others.
+evaluation.jsonl in the work directory. --workdir=RUN,RUN measures one after the other
+and prints the same tables of all; --show=RUN,RUN prints what was measured before.
+Numbers of one protocol stand beside each other and no others; trainings that differ in
+their seed alone are one row, mean +- standard error.
 """
 
 import functools
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from gan_jax import cli, pictures
+from gan_jax import cli, pictures, several
 from gan_jax.errors import UsageError
 from gan_jax.loop.log import say
 from gan_jax.loop.process import prepare_process
@@ -36,16 +37,21 @@ def main(arguments: list[str]) -> None:
     if values.help:
         print(f"{__doc__}\n{cli.describe(values)}")
     elif values.show:
-        print(show(map(Path, values.show)))
+        print(show(several.workdirs(values.show)))
     else:
+        workdirs, found = several.workdirs(values.workdir), []
         prepare_process()
-        _evaluate(values)
+        try:
+            several.in_turn(workdirs, lambda each: _evaluate(each, values, found))
+        finally:
+            if found:
+                print(table(found))
 
 
 def _flags():
     values = cli.new_flags()
     define: dict[str, Any] = {"flag_values": values}
-    flags.DEFINE_string("workdir", "runs/digits", "the run's work directory", **define)
+    several.define_workdir("runs/digits", values)
     flags.DEFINE_list(
         "metrics",
         None,
@@ -119,7 +125,12 @@ def _flags():
     flags.DEFINE_bool(
         "real", False, "judge held-out examples in place of samples", **define
     )
-    flags.DEFINE_list("show", None, "print what is known of these runs", **define)
+    flags.DEFINE_multi_string(
+        "show",
+        None,
+        "print what is known of these runs; as --workdir",
+        **define,
+    )
     return values
 
 
@@ -127,14 +138,14 @@ def show(workdirs) -> str:
     """The tables of everything measured of some runs."""
     measurements = []
     for workdir in workdirs:
-        if not (found := read(workdir.expanduser())):
+        if not (found := read(workdir)):
             raise UsageError(f"nothing was measured in {workdir}: there is no {FILE}")
         measurements += found
     return table(measurements)
 
 
-def _evaluate(values):
-    workdir = Path(values.workdir).expanduser()
+def _evaluate(workdir, values, found):
+    """Adds what it measures of one run to what was `found` of those before."""
     run = load(workdir, parse_step(values.step))
     run = run.sampled_by(values.batch_norm, values.ema, values.truncation)
     n = values.samples or choice.sample_size(run.config, run.info)
@@ -144,7 +155,7 @@ def _evaluate(values):
     network = _network(run, values.features, values.weights, values.checksum)
     case, about = _case(run, values, n, network)
     names = values.metrics or _suited(run, values, n, case)
-    found, refused = [], []
+    refused = []
     for name in tqdm(names, disable=None):
         try:
             ((measurement, picture),) = judge.judge(case, [name], **about)
@@ -156,8 +167,6 @@ def _evaluate(values):
         if picture is not None:
             pictures.write_image(workdir / f"{name}.png", picture)
             say(f"wrote {workdir / name}.png")
-    if found:
-        print(table(found))
     if refused:
         raise UsageError("; ".join(refused))
 

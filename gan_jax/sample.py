@@ -8,6 +8,7 @@ of a StyleGAN through its styles, as an animation (.gif or .webp). Where a run h
 labels, --label says of which class samples are to be, or all: a row of each.
 --truncation=.5 keeps latents near what is typical, for better samples of fewer kinds;
 --truncation=.2,.5,1 shows what it does: the same latents by each, a row of each.
+--workdir=RUN,RUN draws from each, to grid_RUN.png, or FOLDER/RUN/00000.png and so on.
 """
 
 import math
@@ -20,7 +21,7 @@ import jax
 import numpy as np
 from absl import flags
 
-from gan_jax import cli, latents, pictures, sampling
+from gan_jax import cli, latents, pictures, sampling, several
 from gan_jax.data.text import on_one_line
 from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.log import say
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> None:
     """Reads the flags and writes what they ask for."""
     values = cli.new_flags()
     define: dict[str, Any] = {"flag_values": values}
-    flags.DEFINE_string("workdir", "runs/digits", "the run's work directory", **define)
+    several.define_workdir("runs/digits", values)
     flags.DEFINE_integer("num", 64, "number of samples", 1, **define)
     flags.DEFINE_string(
         "out",
@@ -74,7 +75,17 @@ def main(arguments: list[str]) -> None:
     out = Path(values.out).expanduser()
     each = _check(values.out, out, values.interpolate)
     truncations = _truncations(values.truncation)
-    run = load(Path(values.workdir).expanduser(), parse_step(values.step))
+    workdirs = several.workdirs(values.workdir)
+    outputs = several.outputs(out, workdirs, each)
+    several.in_turn(
+        workdirs,
+        lambda workdir: _sample(workdir, values, truncations, outputs[workdir], each),
+    )
+
+
+def _sample(workdir, values, truncations, out, each):
+    """Writes what is asked for of one run."""
+    run = load(workdir, parse_step(values.step))
     runs = [run.sampled_by(values.batch_norm, truncation=x) for x in truncations]
     try:
         if values.interpolate:
@@ -84,7 +95,7 @@ def main(arguments: list[str]) -> None:
             _write(runs, out, z, rows, each)
     except OSError as error:
         raise UsageError(f"--out={out} cannot be written: {error}") from None
-    say(f"wrote {out}: {values.num} samples of {values.workdir}, step {run.state.step}")
+    say(f"wrote {out}: {values.num} samples of {workdir}, step {run.state.step}")
 
 
 def _truncations(texts):
@@ -152,7 +163,7 @@ def _write_each(samples, folder, run):
             f"--out={folder}/: a file for each sample is for images, which "
             f"{run.workdir} does not make; --out=FILE.npz has them as arrays"
         )
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for i, image in enumerate(samples):
         pictures.write_image(folder / f"{i:05d}.png", image)
 

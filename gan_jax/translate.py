@@ -3,7 +3,8 @@
 By a run of a game that translates, pix2pix or cyclegan. --input is an image, or a
 folder of images, of any size that the network takes; --out is the image to write or, of
 a folder, the folder, where results keep the names of what they were made of. --back
-goes the other way, where the game goes both ways.
+goes the other way, where the game goes both ways. --workdir=RUN,RUN translates by each
+run, to out_RUN.png, or to FOLDER/RUN.
 """
 
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 from absl import flags
 from tqdm import tqdm
 
-from gan_jax import cli, pictures
+from gan_jax import cli, pictures, several
 from gan_jax.data.image_files import (
     as_array,
     bits_of,
@@ -34,8 +35,19 @@ def main(arguments: list[str]) -> None:
     if values.help:
         print(f"{__doc__}\n{cli.describe(values)}")
         return
-    out, pairs = _pairs(values.input, values.out)
-    run = load(Path(values.workdir).expanduser(), parse_step(values.step))
+    source, out = _places(values.input, values.out)
+    workdirs = several.workdirs(values.workdir)
+    outputs = several.outputs(out, workdirs, source.is_dir())
+    pairs = {workdir: _pairs(source, out) for workdir, out in outputs.items()}
+    several.in_turn(
+        workdirs,
+        lambda workdir: _translate(workdir, values, outputs[workdir], pairs[workdir]),
+    )
+
+
+def _translate(workdir, values, out, pairs):
+    """Writes what one run makes of the images."""
+    run = load(workdir, parse_step(values.step))
     run.translator(values.back)  # refuses, before a file is read
     failed, bits = {}, bits_of(file for file, _ in pairs)
     for file, made in tqdm(pairs, disable=None):
@@ -54,7 +66,7 @@ def main(arguments: list[str]) -> None:
 def _flags():
     values = cli.new_flags()
     define: dict[str, Any] = {"flag_values": values}
-    flags.DEFINE_string("workdir", "runs/facades", "the run's work directory", **define)
+    several.define_workdir("runs/facades", values)
     flags.DEFINE_string("input", None, "an image, or a folder of images", **define)
     flags.DEFINE_string(
         "out",
@@ -78,24 +90,29 @@ def _flags():
     return values
 
 
-def _pairs(source, out):
-    """--out, and what file becomes which: [(file to read, file to write)]."""
+def _places(source, out):
+    """--input and --out: an image each, or a folder each."""
     if source is None:
         raise UsageError("--input= has to name an image, or a folder of images")
     source = Path(source).expanduser()
     if source.is_dir():
-        out = Path(out or "translated").expanduser()
+        return source, Path(out or "translated").expanduser()
+    if not source.is_file():
+        raise UsageError(f"--input={source}: there is no such file or folder")
+    out = Path(out or "translated.png").expanduser()
+    if out.suffix.lower() not in pictures.SUFFIXES:
+        raise UsageError(f"--out={out}: {nearest(out.suffix, pictures.SUFFIXES)}")
+    return source, out
+
+
+def _pairs(source, out):
+    """What file becomes which: [(file to read, file to write)]."""
+    pairs = [(source, out)]
+    if source.is_dir():
         names = image_names(source)
         pairs = [
             (source / name, out / name.with_suffix(_suffix(name))) for name in names
         ]
-    elif source.is_file():
-        out = Path(out or "translated.png").expanduser()
-        if out.suffix.lower() not in pictures.SUFFIXES:
-            raise UsageError(f"--out={out}: {nearest(out.suffix, pictures.SUFFIXES)}")
-        pairs = [(source, out)]
-    else:
-        raise UsageError(f"--input={source}: there is no such file or folder")
     sources, taken = {file.resolve() for file, _ in pairs}, {}
     for file, made in pairs:
         if made.resolve() in sources:
@@ -104,7 +121,7 @@ def _pairs(source, out):
             both = f"{taken[made.resolve()]} and {file}"
             raise UsageError(f"{both} would both become {made}; rename one")
         taken[made.resolve()] = file
-    return out, pairs
+    return pairs
 
 
 def _suffix(name):

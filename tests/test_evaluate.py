@@ -239,7 +239,6 @@ def test_features_of_real_data_are_computed_once(monkeypatch, tmp_path):
         (["--metrics=modes"], "modes of these data are not known"),
         (["--metrics=parzen"], "parzen: there are no validation data"),
         (["--reference=tset"], "no data split 'tset'"),
-        (["--workdir=nowhere"], "no checkpoint in nowhere"),
         (["--show=nowhere"], "nothing was measured in nowhere"),
     ],
 )

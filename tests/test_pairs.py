@@ -1,6 +1,7 @@
 """Pairs of images: read from what people have, translated by the command."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -228,6 +229,26 @@ def test_the_command_translates_a_file_and_a_folder(trained, command, tmp_path):
     assert command(*flags)[0] == 0
     with Image.open(made / "a.png") as image:
         assert image.size == (16, 16)
+
+
+def test_several_runs_translate_the_same_image(trained, command, tmp_path, digits_run):
+    runs, image = tmp_path / "runs", noise(3, 16, 16, 3)
+    shutil.copytree(trained, runs / "a")
+    write(tmp_path / "images", image[None])
+    given = f"--input={tmp_path / 'images' / '0.png'}", f"--out={tmp_path / 'made.png'}"
+    status, said = command(f"--workdir={runs / 'a'},{digits_run}", *given)
+    assert status == 2
+    assert "refused 1 of 2 runs" in said
+    assert "game gan makes no images of images" in said
+    (made,) = tmp_path.glob("made*.png")
+    assert made.name.endswith("_runs_a.png")
+    expected = gan_jax.load(trained).translate(image[None])[0]
+    np.testing.assert_array_equal(np.asarray(Image.open(made)), expected)
+    shutil.copytree(trained, runs / "b")
+    given = f"--input={tmp_path / 'images'}", f"--out={tmp_path / 'made'}"
+    assert command(f"--workdir={runs}/*", *given)[0] == 0
+    files = sorted(file.relative_to(tmp_path) for file in tmp_path.glob("made/*/*"))
+    assert list(map(str, files)) == ["made/a/0.png", "made/b/0.png"]
 
 
 def test_what_cannot_be_translated_is_said(trained, command, tmp_path, digits_run):
