@@ -29,6 +29,7 @@ COMMAND = "python -m gan_jax."
 ACCEPTED = {
     f"{COMMAND}main --multihost": "a job of several hosts; see test_multihost.py",
     f"{COMMAND}benchmark --config=experiments/mnist_lsgan.py --peer": "needs PyTorch",
+    f"{COMMAND}results --write": "writes README.md; see test_results.py",
     "pip install": ".ci/run does it",
     "pytest": ".ci/run does it",
 }
@@ -102,6 +103,7 @@ def shrunk(words):
         "sample": (),
         "translate": (),
         "diagnose": (),
+        "results": ("--ledger=ledger",),
         "report": (),
         "evaluate": ("--samples=50" if "text" in text else "--samples=300",),
         "search": ("--steps=2", "--starts=2"),
