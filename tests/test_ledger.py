@@ -183,7 +183,7 @@ def test_changes_are_told_and_set_results_apart(tmp_path):
     plain, packed = made(tmp_path / "a"), made(tmp_path / "b", pack=2)
     entry = adding.of_runs([packed])
     assert entry.changes == {"pack": 2}
-    assert tables.summary(entry).startswith("`pack=2`; step 20,000")
+    assert tables.summary(entry).startswith("with `pack=2`: step 20,000")
     assert tables.is_current(entry)
     with pytest.raises(UsageError, match=r"more than their seed \(pack: 1 -> 2\)"):
         adding.of_runs([plain, packed])
@@ -302,7 +302,7 @@ def test_a_sweep_is_a_result_of_cells(tmp_path, ledger):
     assert "0.5 ± 0.5" in table[2]
     assert "seed 0" in table[3]
     assert tables.is_current(entry)
-    assert tables.summary(entry) == "`batch_size=32`; rings"
+    assert tables.summary(entry) == "with `batch_size=32`: rings"
 
 
 # the tables

@@ -57,7 +57,7 @@ def of_files(which: str, entries: dict[str, Entry]) -> str:
         if file.stem == "default":
             continue
         known = [entry for entry in entries.values() if entry.experiment == file.stem]
-        told = "; ".join(filter(None, map(summary, known))) or _NOT_RUN
+        told = "<br>".join(filter(None, map(summary, known))) or _NOT_RUN
         rows.append([f"`{file.name}`", _what(file), told])
     return _markdown(["experiment", "what", "result"], rows)
 
@@ -102,7 +102,8 @@ def summary(entry: Entry) -> str:
             parts.append(": ".join(filter(None, [group.about, ", ".join(values)])))
     changed = ", ".join(f"`{k}={as_text(x)}`" for k, x in entry.changes.items())
     old = "" if is_current(entry) else "of an earlier config"
-    return "; ".join(filter(None, [changed, *parts, entry.seen, entry.note, old]))
+    said = "; ".join(filter(None, [*parts, entry.seen, entry.note, old]))
+    return f"with {changed}: {said}" if changed else said
 
 
 def of_entry(entry: Entry) -> str:

@@ -1,8 +1,8 @@
 """How long a run took to its checkpoints: times.jsonl in its work directory.
 
 A line for each of them: the step that its process went on from, the step, the seconds
-since that process began, and the bytes of memory that it has had at the most. What is
-logged of a run depends on the run alone; this file on the machine and on what else it
+since that process began, and the bytes of memory that it has had at the most, where
+that is known. What is logged of a run depends on the run alone; this file on the machine and on what else it
 had to do.
 """
 
@@ -18,7 +18,6 @@ from gan_jax import memory
 from gan_jax.files import named
 
 FILE = "times.jsonl"
-_NUMBERS = "start", "step", "seconds", "memory"
 
 
 def process_start() -> float:
@@ -42,7 +41,7 @@ class Clock:
         """Here the state of `step` is saved."""
         seconds = round(time.monotonic() - self._offset, 2)
         row = {"start": self._start, "step": step, "seconds": seconds}
-        row["memory"] = max(filter(None, memory.peak()), default=0)
+        row["memory"] = max(filter(None, memory.peak()), default=None)
         with named(self._file), self._file.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
@@ -66,15 +65,16 @@ def seconds_until(workdir: Path, step: int) -> float | None:
 def memory_until(workdir: Path, step: int) -> int | None:
     """Bytes of memory that they had at the most; None if not known."""
     rows = [row for row in _read(workdir / FILE) if row["step"] <= step]
-    return max((row["memory"] for row in rows), default=None)
+    return max((row["memory"] for row in rows if row["memory"]), default=None)
 
 
 def said(workdir: Path, step: int) -> str:
     """How long a run took to a step, and its memory: "; 02:05, 1.3 GiB of memory"."""
     seconds, most = seconds_until(workdir, step), memory_until(workdir, step)
-    if seconds is None or most is None:
+    if seconds is None:
         return ""
-    return f"; {tqdm.format_interval(seconds)}, {most / 2**30:.2g} GiB of memory"
+    beside = f", {most / 2**30:.2g} GiB of memory" if most else ""
+    return f"; {tqdm.format_interval(seconds)}{beside}"
 
 
 def _read(path):
@@ -84,5 +84,6 @@ def _read(path):
         for line in path.read_text(errors="replace").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 row = json.loads(line)
-                rows.append({x: row[x] + 0 for x in _NUMBERS})
+                known = {x: row[x] + 0 for x in ("start", "step", "seconds")}
+                rows.append(known | {"memory": row.get("memory")})
     return rows
