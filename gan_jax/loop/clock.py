@@ -2,8 +2,8 @@
 
 A line for each of them: the step that its process went on from, the step, the seconds
 since that process began, and the bytes of memory that it has had at the most, where
-that is known. What is logged of a run depends on the run alone; this file on the machine and on what else it
-had to do.
+that is known. What is logged of a run depends on the run alone; this file on the
+machine and on what else it had to do.
 """
 
 import contextlib
