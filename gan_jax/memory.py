@@ -48,7 +48,8 @@ def line(error: BaseException, kept: str = "") -> str:
 
     error: its notes say when
     """
-    when = "".join(f" {note}" for note in getattr(error, "__notes__", ()))
+    notes = (note for note in getattr(error, "__notes__", ()) if "\n" not in note)
+    when = "".join(f" {note}" for note in notes)  # JAX has notes of its own
     reason = "".join(f": {text}" for text in str(error).splitlines()[:1])
     allowed = [f"{name} is {size / 2**20:,.0f} MiB" for name, size in limits().items()]
     parts = f"out of memory{when}{reason[:_MOST]}", *allowed, kept

@@ -43,12 +43,13 @@ def commit() -> str | None:
         return None
 
     def git(*arguments):
-        command = ["git", "-C", str(root), *arguments]
+        command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--", "gan_jax", "experiments")
+        paths = "gan_jax", "experiments", ":(exclude)experiments/results"
+        changed = git("status", "--porcelain", "--", *paths)
         return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None

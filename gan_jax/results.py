@@ -35,6 +35,8 @@ def main(arguments: list[str]) -> None:
         _add(values, folder)
     else:
         _refuse_without_add(values)
+    if not folder.is_dir():
+        raise UsageError(f"--ledger={folder}: there is no such folder")
     known = entries.read(folder)
     if values.show:
         for name in values.show:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from absl import flags
 
-from gan_jax.errors import UsageError
+from gan_jax import memory
+from gan_jax.errors import UsageError, is_of_memory
 
 
 def define_workdir(default: str, values: flags.FlagValues) -> None:
@@ -38,7 +39,8 @@ def _named(text):
     if fitting := _fitting(place):
         return fitting
     if "," in text:
-        return [place for part in text.split(",") for place in _named(part)]
+        parts = filter(None, map(str.strip, text.split(",")))
+        return [place for part in parts for place in _named(part)]
     if glob.has_magic(text):
         raise UsageError(f"{text}: no run's work directory fits this pattern")
     return [place]
@@ -56,12 +58,18 @@ def outputs(out: Path, workdirs: list[Path], is_folder: bool) -> dict[Path, Path
 
     Of grid.png it is grid_NAME.png, and of a folder FOLDER/NAME. NAME is that of the
     work directory, and of the folders above it from where those of the runs part.
+    Raises UsageError where two would be the same.
     """
     if len(workdirs) == 1:
         return {workdirs[0]: out}
     places = [Path(os.path.abspath(workdir)) for workdir in workdirs]
-    common = os.path.commonpath([place.parent for place in places])
+    try:
+        common = os.path.commonpath([place.parent for place in places])
+    except ValueError:
+        raise UsageError("runs on several drives: one --workdir at a time") from None
     names = ["_".join(place.relative_to(common).parts) for place in places]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"--out={out}: two of the runs would both be {twice[0]}")
     if is_folder:
         written = [out / name for name in names]
     else:
@@ -80,6 +88,10 @@ def in_turn(workdirs: list[Path], work: Callable[[Path], None]) -> None:
             work(workdir)
         except UsageError as error:
             refused[workdir] = error
+        except Exception as error:
+            if len(workdirs) == 1 or not is_of_memory(error):
+                raise
+            refused[workdir] = UsageError(memory.line(error))
     if refused and len(workdirs) == 1:
         raise refused[workdirs[0]]
     if refused:

@@ -13,6 +13,7 @@ from gan_jax.errors import UsageError
 from gan_jax.ledger import adding, entries, tables
 from gan_jax.ledger.entries import Cell, Entry, Trained
 from gan_jax.loop.clock import Clock, memory_until, seconds_until
+from gan_jax.loop.workdir import forget_after
 from gan_jax.metrics.protocol import Measurement, Protocol, append
 
 MODES = Protocol(
@@ -92,7 +93,9 @@ def test_a_start_from_nothing_forgets_times_and_a_resumption_does_not(tmp_path):
     Clock(tmp_path, 0, 0.0).note(100)
     Clock(tmp_path, 100, 0.0).note(200)
     assert seconds_until(tmp_path, 200) > seconds_until(tmp_path, 100) > 1e9
-    Clock(tmp_path, 0, 0.0)
+    forget_after(tmp_path, 200)
+    assert seconds_until(tmp_path, 200) is not None
+    forget_after(tmp_path, None)
     assert seconds_until(tmp_path, 200) is None
 
 
@@ -131,9 +134,36 @@ def test_an_entry_is_read_as_it_was_written(tmp_path):
     assert "told" not in values
 
 
+@pytest.mark.parametrize(
+    "changes", [{"g_optimizer.b1": 0.0}, {"data.classes": (1, 2)}, {"data.x": None}]
+)
+def test_changes_of_every_kind_outlive_their_file(tmp_path, changes):
+    """Also those that are empty; more seeds are added to what was read."""
+    run = Trained(seed=0, step=10)
+    plain = json.loads(json.dumps(changes))
+    entry = Entry(experiment="toy2d", changes=plain, cells=[Cell(runs=[run])])
+    entries.write(tmp_path, "a", entry)
+    assert entries.read(tmp_path)["a"] == entry
+    assert adding.merged(entries.read(tmp_path)["a"], entry) == entry
+
+
+def test_lists_in_a_config_are_the_same_after_reading(tmp_path, ledger):
+    for seed in (0, 1):
+        entry = CONFIG["generator"] | {"widths": [8, 8]}
+        workdir = made(tmp_path / str(seed), seed, generator=entry)
+        ledger(f"--add={workdir}", "--name=wide")
+    entry = entries.read(tmp_path / "ledger")["wide"]
+    assert entry.changes == {"generator.widths": [8, 8]}
+    assert [run.seed for run in entry.cells[0].runs] == [0, 1]
+    assert entries.is_current(entry)
+
+
 def test_what_is_no_entry_is_named(tmp_path):
     (tmp_path / "a.json").write_text('{"experiment": "toy2d", "more": 1}')
     with pytest.raises(UsageError, match=r"a\.json is no entry of a ledger: .*more"):
+        entries.read(tmp_path)
+    (tmp_path / "a.json").write_text('{"experiment": "toy2d"}')
+    with pytest.raises(UsageError, match="neither cells nor told"):
         entries.read(tmp_path)
     with pytest.raises(UsageError, match="letters, digits"):
         entries.write(tmp_path, "../a", Entry(experiment="toy2d"))
@@ -174,9 +204,9 @@ def test_seeds_of_one_config_are_one_result(tmp_path):
     assert run.seconds > 0
     assert run.measurements[0].run == ""  # no path of anyone's
     assert entry.changes == {}
-    assert tables.is_current(entry)
+    assert entries.is_current(entry)
     told = tables.summary(entry)
-    assert "2 seeds: modes 6.5 ± 0.5, kl 0.5 ± 0" in told
+    assert "2 seeds: modes 6.50 ± 0.50, kl 0.5" in told
 
 
 def test_changes_are_told_and_set_results_apart(tmp_path):
@@ -184,7 +214,7 @@ def test_changes_are_told_and_set_results_apart(tmp_path):
     entry = adding.of_runs([packed])
     assert entry.changes == {"pack": 2}
     assert tables.summary(entry).startswith("with `pack=2`: step 20,000")
-    assert tables.is_current(entry)
+    assert entries.is_current(entry)
     with pytest.raises(UsageError, match=r"more than their seed \(pack: 1 -> 2\)"):
         adding.of_runs([plain, packed])
     with pytest.raises(UsageError, match="another config"):
@@ -218,7 +248,7 @@ def test_runs_are_added_to_a_result_and_replace_their_own(tmp_path):
     found = [run.measurements[0].values["modes"] for run in entry.cells[0].runs]
     assert found == [8.0, 7.0]
     assert (entry.seen, entry.shown) == ("dots", ["modes"])
-    assert tables.summary(entry).endswith("modes 7.5 ± 0.5; dots")
+    assert tables.summary(entry).endswith("modes 7.50 ± 0.50; dots")
 
 
 def test_what_was_told_is_kept_beside_runs(tmp_path):
@@ -274,7 +304,35 @@ def test_what_cannot_be_a_result_is_refused(tmp_path, capsys):
     workdir = made(tmp_path / "b")
     flags = [f"--add={workdir}", f"--ledger={tmp_path / 'l'}"]
     assert "did you mean 'modes'" in refused(capsys, *flags, "--shown=mode")
+    assert "nothing is known of step 5; of 20000" in refused(capsys, *flags, "--step=5")
+    twice = f"--add={workdir},{workdir}"
+    assert "seed 0 to step 20,000 is there" in refused(capsys, twice, flags[1])
+    other = f"--ledger={tmp_path / 'nowhere'}"
+    assert "there is no such folder" in refused(capsys, other)
     assert not (tmp_path / "l").exists()
+    entry = Entry(experiment="digits", told={"short": "digits", "text": "Digits."})
+    entries.write(tmp_path / "l", "toy2d", entry)
+    assert "that result is of experiment digits" in refused(capsys, *flags)
+
+
+def test_a_value_that_not_all_seeds_have_says_so(tmp_path):
+    one, two = made(tmp_path / "a", 0, value=7.0), made(tmp_path / "b", 1)
+    (two / "evaluation.jsonl").unlink()
+    (two / "checkpoints" / "20000").mkdir(parents=True)
+    assert "2 seeds: modes 7 (1 of 2)" in tables.summary(adding.of_runs([one, two]))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([90.0, 100.0, 150.0], "113 ± 19"),
+        ([0.1, 0.2], "0.150 ± 0.050"),
+        ([3.0, 3.0], "3"),
+        ([0.123456], "0.123"),
+    ],
+)
+def test_a_mean_has_the_digits_of_its_error(values, said):
+    assert tables._text(values, None, len(values)) == said
 
 
 # from sweeps
@@ -299,9 +357,9 @@ def test_a_sweep_is_a_result_of_cells(tmp_path, ledger):
     table = tables.of_entry(entry).splitlines()
     assert "d_steps=1" in table[2]
     assert "60 s of 2 cores, 2 seeds" in table[2]
-    assert "0.5 ± 0.5" in table[2]
+    assert "0.50 ± 0.50" in table[2]
     assert "seed 0" in table[3]
-    assert tables.is_current(entry)
+    assert entries.is_current(entry)
     assert tables.summary(entry) == "with `batch_size=32`: rings"
 
 

@@ -1,5 +1,7 @@
 """Speedruns: what counts as a record, and how their table says so."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,18 +9,19 @@ from gan_jax.config.files import experiments_dir, load_experiment
 from gan_jax.config.validation import validate
 from gan_jax.errors import UsageError
 from gan_jax.ledger import speedrun, tables
-from gan_jax.ledger.entries import Cell, Entry, Trained
+from gan_jax.ledger.entries import Cell, Entry, Trained, config_checksum
 from gan_jax.metrics.protocol import Measurement, Protocol
 
+NEWEST = load_experiment("experiments/speedrun/mnist_0.py")[0]
 WANTED = {"frechet_mnist": ("at most", 0.2), "recall": ("at least", 0.75)}
 
 
-def entry(frechet, recall=0.9, seeds=10, spread=0.01):
-    """Runs whose values scatter evenly about these means."""
+def entry(frechet, recall=0.9, seeds=10, spread=0.01, samples=10_000):
+    """Runs of record 0 whose values scatter evenly about these means."""
     away = np.linspace(-spread, spread, seeds)
 
     def measured(metric, value):
-        protocol = Protocol(metric=metric, samples=10_000, seed=0)
+        protocol = Protocol(metric=metric, samples=samples, seed=0)
         return Measurement(protocol=protocol, values={metric: value})
 
     runs = [
@@ -34,12 +37,17 @@ def entry(frechet, recall=0.9, seeds=10, spread=0.01):
         )
         for seed in range(seeds)
     ]
-    return Entry(experiment="mnist_0", cells=[Cell(runs=runs)])
+    checksum = config_checksum(NEWEST)
+    return Entry(experiment="mnist_0", checksum=checksum, cells=[Cell(runs=runs)])
+
+
+def verdict(found, wanted=WANTED):
+    return speedrun.verdict("mnist_0", found, wanted)
 
 
 def test_a_record_counts_when_all_means_are_surely_within_their_bounds():
-    assert speedrun.verdict(entry(0.15), WANTED).met
-    assert speedrun.verdict(entry(0.15), WANTED).why.startswith("p = ")
+    assert verdict(entry(0.15)).met
+    assert verdict(entry(0.15)).why.startswith("p = ")
 
 
 @pytest.mark.parametrize(
@@ -49,12 +57,30 @@ def test_a_record_counts_when_all_means_are_surely_within_their_bounds():
         (entry(0.21), "frechet_mnist 0.21, at most 0.2"),
         (entry(0.15, recall=0.7), "recall 0.7, at least 0.75"),
         (entry(0.199, spread=0.01), "frechet_mnist: p = "),
+        (entry(0.15, samples=100), "frechet_mnist of 0 seeds"),
+        (dataclasses.replace(entry(0.15), changes={"pack": 2}), "of another config"),
+        (dataclasses.replace(entry(0.15), experiment="digits"), "of another config"),
+        (dataclasses.replace(entry(0.15), checksum="0"), "of another config than mni"),
     ],
 )
 def test_a_record_does_not_count_and_says_why(found, why):
-    verdict = speedrun.verdict(found, WANTED)
-    assert not verdict.met
-    assert verdict.why.startswith(why)
+    assert not verdict(found).met
+    assert verdict(found).why.startswith(why)
+
+
+def test_one_seed_counts_once_and_the_newest_step_alone():
+    """Whatever is measured again, and whatever came before."""
+    good, bad = entry(0.15).cells[0].runs, entry(0.5).cells[0].runs
+    again = [dataclasses.replace(run, seed=0) for run in good]
+    earlier = [dataclasses.replace(run, step=50) for run in bad]
+    cells = [Cell(runs=again)]
+    found = verdict(dataclasses.replace(entry(0.15), cells=cells))
+    assert found.why.startswith("frechet_mnist of 1 seeds")
+    both = dataclasses.replace(entry(0.15), cells=[Cell(runs=[*earlier, *good])])
+    assert verdict(both).met
+    row = tables.of_speedrun("mnist", {"mnist_0": both}).splitlines()[2]
+    assert "step 100" in row
+    assert "0.1500 ± 0.0021" in row
 
 
 def test_the_test_is_students():
@@ -65,12 +91,8 @@ def test_the_test_is_students():
     found = entry(0.0)
     for run, value in zip(found.cells[0].runs, scattered, strict=True):
         run.measurements[0].values["frechet_mnist"] = float(value)
-    verdict = speedrun.verdict(found, {"frechet_mnist": ("at most", 0.2)})
-    assert verdict == (True, "p = 0.0075")  # by a table of t
-
-
-def test_nothing_counts_where_no_bound_is_set():
-    assert speedrun.verdict(entry(0.0), {}) == (False, "no bound is set yet")
+    judged = verdict(found, {"frechet_mnist": ("at most", 0.2)})
+    assert judged == (True, "p = 0.0075")  # by a table of t
 
 
 def test_records_are_in_order_and_the_newest_is_the_speedrun():
@@ -92,7 +114,7 @@ def test_the_table_has_a_row_for_each_record():
     assert "not run yet" in row
     assert "frechet_mnist at most 0.2" in head
     (_, _, row, *_) = tables.of_speedrun("mnist", {name: entry(0.15)}).splitlines()
-    assert "step 100, 60 s of 2 cores, 10 seeds | 0.15 ± 0.002 |" in row
+    assert "step 100, 60 s of 2 cores, 10 seeds | 0.1500 ± 0.0021 |" in row
     assert "no: class_score of 0 seeds" in row
 
 

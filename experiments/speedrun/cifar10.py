@@ -1,6 +1,7 @@
 """The CIFAR-10 speedrun's newest record: good images, on one GPU, in the least time.
 
-    python -m gan_jax.main --config=experiments/speedrun/cifar10.py --config.seed=0
+    python -m gan_jax.main --config=experiments/speedrun/cifar10_0.py \\
+        --config.seed=0 --workdir=runs/cifar10_0_0
 
 The rules are those of `mnist.py`, but that time is that of one GPU and the data are
 train[:45000]. What 5,000 images of train[45000:] have of what 10,000 samples have to

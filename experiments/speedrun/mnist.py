@@ -1,6 +1,7 @@
 """The MNIST speedrun's newest record: good digits, on two CPU cores, in the least time.
 
-    python -m gan_jax.main --config=experiments/speedrun/mnist.py --config.seed=0
+    python -m gan_jax.main --config=experiments/speedrun/mnist_1.py \\
+        --config.seed=0 --workdir=runs/mnist_1_0
 
 Time is that of the command, from its start to its last checkpoint, on two cores that do
 nothing else; compiled programs and decoded data may be there from a run before. What
@@ -15,10 +16,10 @@ held-out ones (0.5). As measured by
 Data are those of the training split, with their labels or without, and no features that
 were learned elsewhere help D. All else may change: networks, loss, penalty, average of
 G, augmentation, schedule, batch, precision, members side by side. A record is a file
-beside this one, `mnist_0.py` the first, which says what it changed, and counts once
-somebody else has run it, too:
+beside this one, `mnist_0.py` the first, which says what it changed, and stands once its
+command was run again:
 
-    python -m gan_jax.results --add=RUN,RUN,...      # one of each seed
+    python -m gan_jax.results --add=runs/mnist_1_0,runs/mnist_1_1,...
     python -m gan_jax.results --speedrun=mnist
 """
 

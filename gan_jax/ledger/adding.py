@@ -49,6 +49,10 @@ def of_runs(workdirs: list[Path], step: int | None = None) -> Entry:
                 f"{workdirs[0]} and {workdir} differ in more than their seed "
                 f"({'; '.join(changed)}); each is a result of its own"
             )
+        if (run.seed, run.step) in {(x.seed, x.step) for x in runs}:
+            raise UsageError(
+                f"{workdir}: a run of seed {run.seed} to step {run.step:,} is there"
+            )
         runs.append(run)
     for workdir in workdirs:
         for x in protocol.read(workdir):
@@ -56,7 +60,7 @@ def of_runs(workdirs: list[Path], step: int | None = None) -> Entry:
                 real[x.protocol] = dataclasses.replace(x, run="")
     return Entry(
         experiment=experiment,
-        changes=changes_of(_own(experiment), config),
+        changes=_plain(changes_of(_own(experiment), config)),
         checksum=config_checksum(config),
         cells=[Cell(runs=_in_order(runs))],
         real=list(real.values()),
@@ -77,12 +81,12 @@ def of_sweep(folder: Path) -> Entry:
             for run, took in zip(runs, seconds, strict=True)
         ]
         if timed:
-            cells.append(Cell(overrides=cell.overrides, runs=_in_order(timed)))
+            cells.append(Cell(overrides=_plain(cell.overrides), runs=_in_order(timed)))
     if not cells:
         raise UsageError(f"no run of the sweep in {folder} is done")
     return Entry(
         experiment=sweep.experiment,
-        changes=changes_of(file, config),
+        changes=_plain(changes_of(file, config)),
         checksum=config_checksum(config),
         cells=cells,
     )
@@ -94,11 +98,11 @@ def merged(old: Entry, new: Entry) -> Entry:
     What is said of the old one stands where the new one says nothing. Of one without
     runs the config is not known, and its text is kept.
     """
-    if old.cells and (old.experiment, old.changes, old.checksum) != (
-        new.experiment,
-        new.changes,
-        new.checksum,
-    ):
+    if old.experiment != new.experiment:
+        raise UsageError(
+            f"that result is of experiment {old.experiment}; choose another --name"
+        )
+    if old.cells and (old.changes, old.checksum) != (new.changes, new.checksum):
         raise UsageError("that result is of another config; choose another --name")
     fresh = {_key(cell): cell for cell in new.cells}
     cells = []
@@ -110,6 +114,11 @@ def merged(old: Entry, new: Entry) -> Entry:
     names = "shown", "seen", "note", "told", "real"
     said = {name: getattr(new, name) or getattr(old, name) for name in names}
     return dataclasses.replace(new, cells=[*cells, *fresh.values()], **said)
+
+
+def _plain(values):
+    """As a file of JSON gives them back."""
+    return json.loads(json.dumps(values))
 
 
 def _key(cell):
@@ -126,11 +135,14 @@ def _of_run(workdir, step):
     if record is None:
         raise UsageError(f"there is no run in {workdir}: it has no config.json")
     measured = [x for x in protocol.read(workdir) if x.step is not None]
-    if step is None:
-        known = [x.step for x in measured] or saved_steps(workdir / "checkpoints")
-        if not known:
-            raise UsageError(f"{workdir} has no checkpoint and nothing was measured")
-        step = max(known)
+    judged, saved = {x.step for x in measured}, saved_steps(workdir / "checkpoints")
+    known = judged or set(saved)
+    if not known:
+        raise UsageError(f"{workdir} has no checkpoint and nothing was measured")
+    step = max(known) if step is None else step
+    if step not in known.union(saved):
+        there = ", ".join(map(str, sorted(known.union(saved))))
+        raise UsageError(f"{workdir}: nothing is known of step {step}; of {there}")
     config = from_json(record["config"])
     newest = {x.protocol: x for x in measured if x.step == step}
     unmarked = {"model": "", "run": "", "step": None}

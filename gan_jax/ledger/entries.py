@@ -12,10 +12,18 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gan_jax.config.files import experiments_dir, fields, from_json, what_it_is
+from gan_jax.config.files import (
+    experiments_dir,
+    fields,
+    from_json,
+    load_experiment,
+    own_experiment,
+    what_it_is,
+)
 from gan_jax.errors import UsageError
 from gan_jax.files import write_text
 from gan_jax.metrics.protocol import Measurement, Protocol
+from gan_jax.sweep.points import resolve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +106,15 @@ def config_checksum(config) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def is_current(entry: Entry) -> bool:
+    """Whether the experiment's file, changed as said, is what the runs were of."""
+    file = own_experiment(entry.experiment)
+    if file is None:
+        return False
+    base, _ = load_experiment(str(file))
+    return config_checksum(resolve(base, {}, entry.changes)) == entry.checksum
+
+
 def read(folder: Path) -> dict[str, Entry]:
     """All entries of a folder by name, in alphabetical order."""
     return {file.stem: _load(file) for file in sorted(folder.glob("*.json"))}
@@ -124,14 +141,15 @@ def _packed(entry):
         return protocols.index(values)
 
     def pack(value):
-        if isinstance(value, dict):
-            if "protocol" in value:
-                value = value | {"protocol": number(value["protocol"])}
-            full = {key: pack(item) for key, item in value.items()}
-            return {k: x for k, x in full.items() if x not in (None, "", [], {})}
+        if isinstance(value, Protocol):
+            return number(dataclasses.asdict(value))
+        if dataclasses.is_dataclass(value):
+            own = {x.name: getattr(value, x.name) for x in dataclasses.fields(value)}
+            kept = {k: x for k, x in own.items() if x not in (None, "", [], {})}
+            return {name: pack(item) for name, item in kept.items()}
         return [pack(item) for item in value] if isinstance(value, list) else value
 
-    packed = pack(dataclasses.asdict(entry))
+    packed = pack(entry)
     return packed | ({"protocols": protocols} if protocols else {})
 
 
@@ -155,6 +173,9 @@ def _load(file):
             for cell in values.pop("cells", [])
         ]
         real = [measured(x) for x in values.pop("real", [])]
-        return Entry(**values, cells=cells, real=real)
+        entry = Entry(**values, cells=cells, real=real)
+        if not entry.cells and not {"short", "text"} <= entry.told.keys():
+            raise ValueError("neither cells nor told")
+        return entry
     except (ValueError, KeyError, TypeError, IndexError, UsageError) as error:
         raise UsageError(f"{file} is no entry of a ledger: {error}") from None

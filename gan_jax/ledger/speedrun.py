@@ -1,10 +1,11 @@
-"""Speedruns: their records, how long these took, and which of them count.
+"""Speedruns: their records, and which of them are good.
 
 What is to be reached stands with the experiment, `experiments/speedrun/GAME.py`, as
 TARGETS = {"frechet_mnist": ("at most", 0.2), ...}; GAME_0.py, GAME_1.py, ... are its
 records, oldest first.
 """
 
+import dataclasses
 import re
 from typing import NamedTuple
 
@@ -12,14 +13,15 @@ import numpy as np
 
 from gan_jax.config.files import experiments_dir, load_module
 from gan_jax.errors import UsageError, nearest
-from gan_jax.ledger.entries import Entry, Trained
+from gan_jax.ledger.entries import Entry, is_current
 
 SEEDS = 10  # at the least
+SAMPLES = 10_000
 SIGNIFICANCE = 0.01
 
 
 class Verdict(NamedTuple):
-    """met: whether a record counts; why: what it lacks, or the largest p."""
+    """met: whether all is within its bounds; why: what is not, or the largest p."""
 
     met: bool
     why: str
@@ -45,16 +47,22 @@ def records(game: str) -> list[str]:
 
 
 def values(entry: Entry, name: str) -> list[float]:
-    """A value of every seed, where it was measured."""
+    """A value of every seed at the newest step: of SAMPLES samples, of one protocol."""
     (cell,) = entry.cells
-    return [found for run in cell.runs for found in _value(run, name)]
+    newest = max(run.step for run in cell.runs)
+    found = {}
+    for run in cell.runs:
+        for x in run.measurements if run.step == newest else ():
+            if name in x.values and (x.protocol.samples or 0) >= SAMPLES:
+                how = dataclasses.replace(x.protocol, seed=0)
+                found.setdefault(how, {}).setdefault(run.seed, []).append(
+                    x.values[name]
+                )
+    first = next(iter(found.values()), {})
+    return [float(np.mean(of_seed)) for of_seed in first.values()]
 
 
-def _value(run: Trained, name):
-    return [x.values[name] for x in run.measurements if name in x.values][:1]
-
-
-def verdict(entry: Entry, wanted: dict[str, tuple[str, float]]) -> Verdict:
+def verdict(record: str, entry: Entry, wanted: dict[str, tuple[str, float]]) -> Verdict:
     """Whether the mean of every value is within its bound, surely and over ten seeds.
 
     p is that of Student's one-sided test of one sample: how likely a mean this good is
@@ -62,6 +70,8 @@ def verdict(entry: Entry, wanted: dict[str, tuple[str, float]]) -> Verdict:
     """
     from scipy.stats import ttest_1samp
 
+    if entry.experiment != record or entry.changes or not is_current(entry):
+        return Verdict(False, f"of another config than {record}")
     worst = 0.0
     for name, (direction, bound) in wanted.items():
         found = values(entry, name)
@@ -76,6 +86,4 @@ def verdict(entry: Entry, wanted: dict[str, tuple[str, float]]) -> Verdict:
         if not test.pvalue < SIGNIFICANCE:
             return Verdict(False, f"{name}: p = {test.pvalue:.2g}")
         worst = max(worst, float(test.pvalue))
-    if not wanted:
-        return Verdict(False, "no bound is set yet")
     return Verdict(True, f"p = {worst:.2g}")

@@ -2,17 +2,18 @@
 
 import ast
 import dataclasses
+import math
 import re
 from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.config.files import experiments_dir, load_experiment, own_experiment
+from gan_jax.config.files import experiments_dir
 from gan_jax.errors import UsageError, nearest
 from gan_jax.ledger import speedrun
-from gan_jax.ledger.entries import Cell, Entry, config_checksum
+from gan_jax.ledger.entries import Cell, Entry, is_current
 from gan_jax.metrics import protocol
-from gan_jax.sweep.points import as_text, resolve
+from gan_jax.sweep.points import as_text
 from gan_jax.sweep.results import summarise
 
 _NOT_RUN = "not run yet"
@@ -69,21 +70,23 @@ def _what(file):
 
 
 def of_speedrun(game: str, entries: dict[str, Entry]) -> str:
-    """A row for each record of a speedrun, oldest first, and whether it counts."""
+    """A row for each record of a speedrun, oldest first, and whether it is good."""
     wanted = speedrun.targets(game)
     rows = []
     for name in speedrun.records(game):
         entry = entries.get(name)
         row = [f"`{name}`", _what(experiments_dir() / "speedrun" / f"{name}.py")]
-        if entry is None or not entry.cells:
+        if entry is None or len(entry.cells) != 1:
             rows.append([*row, _NOT_RUN, *[""] * len(wanted), ""])
             continue
-        (group,) = _by_step(entry.cells[0])
-        met, why = speedrun.verdict(entry, wanted)
+        group = _by_step(entry.cells[0])[-1]
+        met, why = speedrun.verdict(name, entry, wanted)
         found = [group.values.get(name, "") for name in wanted]
         rows.append([*row, group.about, *found, f"{'yes' if met else 'no'}: {why}"])
     bounds = [f"{name} {how} {x:g}" for name, (how, x) in wanted.items()]
-    return _markdown(["record", "what it changed", "training", *bounds, "counts"], rows)
+    return _markdown(
+        ["record", "what it changed", "training", *bounds, "within bounds"], rows
+    )
 
 
 def summary(entry: Entry) -> str:
@@ -205,22 +208,24 @@ def _duration(seconds):
 def _values(runs):
     """Mean and standard error by name, each under the first protocol that has it.
 
-    Of one run the standard error is the metric's own, where it has one.
+    Of one run the standard error is the metric's own, where it has one. A value that
+    not all of the runs have says so.
     """
     found = _of_measurements(
         [
             dataclasses.replace(x, run=str(number))
             for number, run in enumerate(runs)
             for x in run.measurements
-        ]
+        ],
+        len(runs),
     )
     for name in dict.fromkeys(name for run in runs for name in run.logged):
         values = [run.logged[name] for run in runs if name in run.logged]
-        found.setdefault(name, _text(values, None))
+        found.setdefault(name, _text(values, None, len(runs)))
     return found
 
 
-def _of_measurements(measurements):
+def _of_measurements(measurements, runs=1):
     found = {}
     for column in protocol.columns(measurements):
         for name in dict.fromkeys(name for x in column for name in x.values):
@@ -229,15 +234,20 @@ def _of_measurements(measurements):
             for x in there:
                 by_run.setdefault(x.run, []).append(x.values[name])
             error = there[-1].standard_errors.get(name)
-            found.setdefault(name, _text([*map(np.mean, by_run.values())], error))
+            values = [*map(np.mean, by_run.values())]
+            found.setdefault(name, _text(values, error, runs))
     return found
 
 
-def _text(values, error):
+def _text(values, error, asked):
     summed = summarise(values)
+    some = "" if len(values) == asked else f" ({len(values)} of {asked})"
     if summed.standard_error is not None:
         error = summed.standard_error
-    return f"{summed.mean:.3g}" + (f" ± {error:.1g}" if error is not None else "")
+    if not error:
+        return f"{summed.mean:.3g}{some}"
+    digits = max(0, 1 - math.floor(math.log10(error)))  # two of the error's
+    return f"{summed.mean:.{digits}f} ± {error:.{digits}f}{some}"
 
 
 def _shown(entry, known):
@@ -247,15 +257,6 @@ def _shown(entry, known):
 
 def _is_sweep(entry):
     return any(cell.overrides for cell in entry.cells)
-
-
-def is_current(entry: Entry) -> bool:
-    """Whether the experiment's file, changed as said, is what the runs were of."""
-    file = own_experiment(entry.experiment)
-    if file is None:
-        return False
-    base, _ = load_experiment(str(file))
-    return config_checksum(resolve(base, {}, entry.changes)) == entry.checksum
 
 
 def _markdown(headers, rows):

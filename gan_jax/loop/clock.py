@@ -34,8 +34,6 @@ class Clock:
     def __init__(self, workdir: Path, start: int, began: float):
         self._file, self._start = workdir / FILE, start
         self._offset = began - time.time() + time.monotonic()
-        if not start:
-            self._file.unlink(missing_ok=True)
 
     def note(self, step: int) -> None:
         """Here the state of `step` is saved."""

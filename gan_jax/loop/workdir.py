@@ -13,6 +13,7 @@ from gan_jax import provenance
 from gan_jax.config.files import changed_fields, from_json, to_json
 from gan_jax.errors import UsageError
 from gan_jax.files import write_text
+from gan_jax.loop import clock
 from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.metrics.protocol import forget
 
@@ -114,6 +115,8 @@ def forget_after(workdir: Path, step: int | None) -> None:
     step: where it goes on; None where it starts afresh
     """
     forget(workdir, step)
+    if step is None:
+        (workdir / clock.FILE).unlink(missing_ok=True)
     for saved in saved_steps(workdir / "best"):
         if step is None or saved > step:
             shutil.rmtree(workdir / "best" / str(saved))

@@ -15,7 +15,7 @@ from gan_jax.metrics.choice import drawn
 from gan_jax.metrics.protocol import Protocol
 from gan_jax.sweep.results import Cell, Member
 
-_TRAINING = re.compile(r"(d|g|validation)_.*|class_\d+")
+_TRAINING = re.compile(r"(d|g|validation)_.*|class_\d+|rate_factor")
 _LOSSES = ("d_loss", "g_loss")
 
 

@@ -11,7 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gan_jax.config.validation import validate
-from gan_jax.errors import DivergedError, Interrupted, StorageError, UsageError
+from gan_jax.errors import (
+    DivergedError,
+    Interrupted,
+    MemoryExhausted,
+    StorageError,
+    UsageError,
+)
 from gan_jax.loop.process import prepare_process
 from gan_jax.loop.signals import caught_signals
 from gan_jax.sweep import folder as sweep_folder
@@ -66,7 +72,7 @@ def _recorded(folder, sweep: Sweep, configs, received) -> int:
         status, number = "interrupted", interrupted.exit_status
     except KeyboardInterrupt:  # before the first step, or a second signal
         status, number = "interrupted", 128 + (received or [signal.SIGINT])[0]
-    except (UsageError, StorageError) as refused:
+    except (UsageError, StorageError, MemoryExhausted) as refused:
         status, error, number = "failed", str(refused), refused.exit_status
     except Exception as bug:
         traceback.print_exc()
