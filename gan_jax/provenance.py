@@ -24,12 +24,14 @@ def versions() -> dict[str, str]:
 
 def machine() -> dict:
     """processor: its name; cores: how many this process may use."""
-    return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
-    }
+    return {"processor": _processor(), "cores": cores()}
+
+
+def cores() -> int | None:
+    """How many this process may use; None where the system does not say."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 @functools.cache

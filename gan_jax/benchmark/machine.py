@@ -2,12 +2,13 @@
 
 import functools
 import importlib.metadata
-import os
 import platform
 import time
 
 import jax
 import jax.numpy as jnp
+
+from gan_jax import provenance
 
 
 def machine() -> dict:
@@ -16,9 +17,7 @@ def machine() -> dict:
     return {
         "device": device.device_kind,
         "devices": len(jax.devices()),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": provenance.cores(),
         "python": platform.python_version(),
         "jax": jax.__version__,
         "flax": importlib.metadata.version("flax"),

@@ -74,14 +74,12 @@ def of_sweep(folder: Path) -> Entry:
     config = resolve(from_json(sweep.base), sweep.changes, {})
     cells = []
     for cell in make_cells(read_members(folder, sweep)):
-        runs = [_of_run(member.workdir, member.step)[2] for member in cell.done]
-        seconds = [member.seconds for member in cell.done]
-        timed = [
-            dataclasses.replace(run, seconds=took)
-            for run, took in zip(runs, seconds, strict=True)
+        runs = [  # of the members of a population the time is known to their sweep
+            dataclasses.replace(_of_run(x.workdir, x.step)[2], seconds=x.seconds)
+            for x in cell.done
         ]
-        if timed:
-            cells.append(Cell(overrides=_plain(cell.overrides), runs=_in_order(timed)))
+        if runs:
+            cells.append(Cell(overrides=_plain(cell.overrides), runs=_in_order(runs)))
     if not cells:
         raise UsageError(f"no run of the sweep in {folder} is done")
     return Entry(
