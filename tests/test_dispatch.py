@@ -92,19 +92,54 @@ def test_a_step_in_a_dispatch_of_its_own_is_the_default_on_a_cpu():
     assert dispatch._steps_per_dispatch(config, streams=False) == 7
 
 
-def test_options_that_a_compiler_does_not_know_are_left_out(monkeypatch):
-    monkeypatch.setattr(compiler, "_CPU_OPTIONS", {"xla_cpu_no_such_option": "1"})
-    compiler._compiler_options.cache_clear()
-    try:
-        assert compiler._compiler_options() is None
-        assert compiler.compiled(lambda x: x + 1)(jnp.ones(())) == 2
-    finally:
-        monkeypatch.undo()
-        compiler._compiler_options.cache_clear()
+@pytest.fixture
+def other_options(monkeypatch):
+    """(oneDNN's, Eigen's) to be tried in place of the known ones."""
+
+    def set_to(*options):
+        monkeypatch.setattr(compiler, "_ONEDNN", options[0])
+        monkeypatch.setattr(compiler, "_EIGEN", options[1])
+        compiler._library.cache_clear()
+
+    yield set_to
+    monkeypatch.undo()
+    compiler._library.cache_clear()
+
+
+def test_options_that_a_compiler_does_not_know_are_left_out(other_options):
+    unknown = {"xla_cpu_no_such_option": "1"}
+    other_options(unknown, unknown)
+    assert compiler._library() is None
+    assert compiler.compiled(lambda x: x + 1)(jnp.ones(())) == 2
+
+
+def test_options_known_but_without_their_library_are_left_out(other_options):
+    without, others = {"xla_cpu_use_xnnpack": False}, {"xla_cpu_use_xnnpack": True}
+    other_options(without, others)
+    assert compiler._library() == others
+
+
+def test_only_programs_that_convolve_are_onednn_s():
+    if compiler._library() is not compiler._ONEDNN:
+        pytest.skip("this XLA has no convolutions of oneDNN")
+
+    def convolve(x, w):
+        return jax.lax.conv(x, w, (1, 1), "SAME"), jnp.dot(x[0, 0], x[0, 0])
+
+    def multiply(x, w):
+        return jnp.dot(x[0, 0], x[0, 0])
+
+    x, w = jnp.ones((2, 8, 16, 16)), jnp.ones((4, 8, 3, 3))
+    texts = [
+        compiler.compiled(function).lower(x, w).compile().as_text()
+        for function in (convolve, multiply)
+    ]
+    assert ["__onednn$convolution" in text for text in texts] == [True, False]
+    assert "__onednn" not in texts[1]
 
 
 def test_the_options_change_the_library_and_not_the_result():
-    options = compiler._compiler_options()
+    options = compiler._library()
     if options is None:
         pytest.skip("this XLA has other options")
     key = jax.random.key(0)
@@ -116,9 +151,12 @@ def test_the_options_change_the_library_and_not_the_result():
 
     program = compiler.compiled(convolve).lower(x, w).compile().as_text()
     assert "ynn" not in program
+    assert ("__onednn$convolution" in program) == (options == compiler._ONEDNN)
     assert "convolution" in program
     plain = jax.jit(convolve)(x, w)
-    np.testing.assert_allclose(compiler.compiled(convolve)(x, w), plain, rtol=1e-4)
+    np.testing.assert_allclose(
+        compiler.compiled(convolve)(x, w), plain, rtol=1e-4, atol=1e-5
+    )
 
 
 def products(config):

@@ -1,6 +1,7 @@
 """The layers equal the plain ones of flax and lax, in gradients of every order."""
 
 import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -57,6 +58,9 @@ CONVOLUTIONS = [
     (4, 2, 3, 1, 4, 2),  # ... more padding than the kernel can touch
     (11, 2, 5, 3, 0, 2),
     (10, 2, 3, 3, 1, 2),  # the stride leaves pixels over
+    (7, 3, 5, 2, "SAME", 3),  # as many channels as features
+    (6, 3, 3, 2, 4, 2),  # ... more padding than the kernel can touch
+    (9, 3, 2, 3, 1, 3),  # ... a kernel that passes over pixels
 ]
 
 
@@ -89,6 +93,30 @@ def test_transposes_satisfy_the_trilinear_form(case):
     form = (y * convolution.to_features(x, w, window)).sum()
     same((convolution.to_image(y, w, window) * x).sum(), form, 1e-4)
     same((convolution.to_kernel(x, y, window) * w).sum(), form, 1e-4)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_large_minibatch_is_taken_in_parts(stride):
+    window = convolution.Window.over((32, 32), 4, stride, 1)
+    x, w = normal(0, (18, 32, 32, 2)), normal(1, (4, 4, 2, 2))
+    places = math.prod(window.features)
+    parts = convolution._parts(len(x), places, 2048)
+    assert parts > 1
+    assert len(x) % parts == 0
+
+    def plain(x, w):
+        return convolution._convolve(x, w, window)
+
+    ours = orders(lambda x, w: convolution.to_features(x, w, window))(x, w)
+    same(ours, orders(plain)(x, w), 1e-4)
+
+
+def test_parts_of_a_minibatch():
+    assert convolution._parts(128, 256, 2048) == 16
+    assert convolution._parts(128, 64, 2048) == 4
+    assert convolution._parts(127, 256, 2048) == 1  # a prime number of images
+    assert convolution._parts(1, 4096, 2048) == 1
+    assert convolution._parts(1, 1, 2048) == 1
 
 
 def test_third_derivatives_of_a_convolution():

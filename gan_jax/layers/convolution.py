@@ -14,6 +14,7 @@ these functions are the places that know.
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -97,11 +98,59 @@ def to_image(y, w, window):
         return jax.linear_transpose(lambda x: _convolve(x, w, window), x)(y)[0]
 
     # XLA on CPU multiplies with the zeros between strides, and wants many channels.
-    if window.stride > 1 or w.shape[2] < min(16, w.shape[3]):
-        return lax.platform_dependent(
-            y, w, cpu=functools.partial(_fold_image, window=window), default=transposed
+    few = w.shape[2] < min(16, w.shape[3])
+    if few or window.kernel < window.stride:
+        on_cpu = functools.partial(_fold_image, window=window)
+    elif window.stride > 1:
+        on_cpu = functools.partial(_interleave_image, window=window)
+    else:
+        return transposed(y, w)
+    return lax.platform_dependent(y, w, cpu=on_cpu, default=transposed)
+
+
+def _interleave_image(y, w, window):
+    """`to_image` as a convolution for the pixels of each remainder by the stride.
+
+    In parts of the minibatch that stay in the cache of a CPU.
+    """
+    stride = window.stride
+    blocks = tuple(-(-pixels // stride) for pixels in window.image)
+
+    def taps(axis, remainder):
+        """The first tap that falls on these pixels, and the zeros beside y."""
+        places, first = divmod(remainder + window.padding[axis][0], stride)
+        last = len(range(first, window.kernel, stride)) - 1
+        return first, (last - places, blocks[axis] + places - window.features[axis])
+
+    def pixels(y, i, j):
+        (top, rows), (left, columns) = taps(0, i), taps(1, j)
+        kernel = w[top::stride, left::stride][::-1, ::-1]
+        return lax.conv_general_dilated(
+            y,
+            kernel,
+            (1, 1),
+            (rows, columns),
+            dimension_numbers=("NHWC", "HWOI", "NHWC"),
+            precision=window.precision,
         )
-    return transposed(y, w)
+
+    def image(y):
+        rows = [
+            jnp.stack([pixels(y, i, j) for j in range(stride)], axis=3)
+            for i in range(stride)
+        ]  # [n, block, block, remainder, i] each
+        x = jnp.stack(rows, axis=2)
+        x = x.reshape(len(y), *(stride * size for size in blocks), -1)
+        return x[:, : window.image[0], : window.image[1]]
+
+    parts = _parts(len(y), math.prod(window.image), 4096)
+    return jnp.concatenate([image(part) for part in jnp.split(y, parts)])
+
+
+def _parts(n, places, least):
+    """Into how many equal parts n images go, of `least` places or more, 16 at most."""
+    most = min(16, n * places // least)
+    return max([parts for parts in range(1, most + 1) if n % parts == 0], default=1)
 
 
 def _fold_image(y, w, window):
@@ -149,10 +198,20 @@ def to_kernel(x, y, window):
     missing = [max(0, places - pixels) for pixels, places in sizes]
     x = jnp.pad(x, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
     pads = zip(window.padding, missing, strict=True)
-    window = window._replace(padding=tuple((a, b - more) for (a, b), more in pads))
+    wider = window._replace(padding=tuple((a, b - more) for (a, b), more in pads))
     shape = (window.kernel, window.kernel, x.shape[-1], y.shape[-1])
     w = jax.ShapeDtypeStruct(shape, x.dtype)
-    return jax.linear_transpose(lambda w: _convolve(x, w, window), w)(y)[0]
+
+    def transposed(x, y):
+        return jax.linear_transpose(lambda w: _convolve(x, w, wider), w)(y)[0]
+
+    # There it is a convolution with a kernel as large as y, in which all images are
+    # channels: with fewer of them at a time, they stay in the cache of a CPU.
+    def in_parts(x, y):
+        parts = _parts(len(x), math.prod(window.features), 2048)
+        return sum(map(transposed, jnp.split(x, parts), jnp.split(y, parts)))
+
+    return lax.platform_dependent(x, y, cpu=in_parts, default=transposed)
 
 
 to_features.defvjp(

@@ -1,6 +1,7 @@
 """What a command asks of its own process; nothing of it is done by an import."""
 
 import ctypes
+import warnings
 
 import jax
 
@@ -20,6 +21,9 @@ def prepare_process() -> None:
         folder = str(cache.directory() / "compiled")
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    # programs with oneDNN's convolutions cannot be kept, which XLA says in these words
+    unkept = r"Error writing persistent compilation cache entry .*std::bad_alloc"
+    warnings.filterwarnings("ignore", unkept, UserWarning)
 
 
 def _keep_freed_memory():
