@@ -20,13 +20,15 @@ from gan_jax.config.files import load_experiment, override, to_json
 from gan_jax.config.hparams import hparams
 from gan_jax.config.types import keyword_kinds
 from gan_jax.config.validation import FIELDS
+from gan_jax.games.styles import mix
+from gan_jax.lazy_turns import make_lazy_turns, with_lazy_turns
 from gan_jax.networks import network
 from gan_jax.state import Player, TrainState
 from gan_jax.train_step import make_train_step, turn_keys
 
 torch = pytest.importorskip("torch", reason="pip install -e '.[peers]'")
 
-from peers import twin  # noqa: E402
+from peers import stylegan2, twin  # noqa: E402
 
 SERVE = Path(__file__).parent / "peers" / "serve.py"
 MNIST, CIFAR, PHOTO = (28, 28, 1), (32, 32, 3), (24, 24, 2)
@@ -77,6 +79,24 @@ CYCLEGAN = {
     "schedule.start": 1,
     "schedule.steps": 3,
 }
+STYLEGAN2 = {
+    "game.mixing": 0.5,
+    "game.penalty_every": 3,
+    "game.path": 3.0,
+    "game.path_every": 2,
+    "game.path_decay": 0.3,
+    "game.path_shrink": 4,
+    "penalty.gamma": 2.0,
+    "generator.dim": 5,
+    "generator.depth": 3,
+    "generator.channel_base": 112,
+    "generator.channel_max": 6,  # channels: 6, 6, 4
+    "discriminator.group": 2,
+    "discriminator.channel_base": 140,
+    "discriminator.channel_max": 8,  # 8, 8, 5
+    "ema_decay": 0.5,
+    "schedule.share": 0.5,  # decays: 0, 0.25, 0.5
+}
 TWINS = {
     "toy2d": ((2,), MLP | EPS),
     "digits": ((8, 8, 1), MLP | EPS | {"ema_decay": 0.5}),
@@ -85,6 +105,7 @@ TWINS = {
     "mnist_lsgan": (MNIST, DCGAN | EPS),
     "mnist_dcgan": (MNIST, DCGAN | EPS),
     "mnist_r3gan": (MNIST, DCGAN | EPS | {"penalty.gamma": 0.7}),
+    "mnist_stylegan2": (MNIST, STYLEGAN2 | LARGE_EPS),
     "mnist_wgan_gp": (MNIST, DCGAN | EPS | {"penalty.weight": 3.0}),
     "cifar_mlp": (CIFAR, MAXOUT | EPS),
     "cifar_conv": (CIFAR, CONV_2014 | EPS),
@@ -107,6 +128,31 @@ def on_cpu(monkeypatch):
     """As JAX is in the tests."""
     monkeypatch.setattr(twin, "DEVICE", torch.device("cpu"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+@pytest.fixture
+def same_noise(monkeypatch):
+    """In images the same normal numbers for ours and theirs, wherever some are drawn.
+
+    Latents, of fewer axes, are what the key of their turn makes them.
+    """
+    normal = jax.random.normal
+
+    def fixed(n, height, width, channels=1):
+        rng = np.random.default_rng([n, height, width])
+        return rng.standard_normal((n, height, width, channels), np.float32)
+
+    def ours(key, shape=(), *dtype):
+        if len(shape) < 3:
+            return normal(key, shape, *dtype)
+        return jax.numpy.asarray(fixed(*shape).reshape(shape))
+
+    def theirs(x, channels):
+        drawn = fixed(len(x), *x.shape[2:], channels)
+        return torch.tensor(np.moveaxis(drawn, -1, 1))
+
+    monkeypatch.setattr(jax.random, "normal", ours)
+    monkeypatch.setattr(stylegan2, "normal", theirs)
 
 
 class Pair(NamedTuple):
@@ -133,8 +179,13 @@ def shrunk(name, **changes):
     """A small pair of the same weights, and our state with them."""
     both = pair(name, changes_of(name) | changes)
     state = initial_state(name)
-    both.twin.load(*jax.device_get((state.d.params, state.g.params, state.d.stats)))
+    load(both.twin, state)
     return both, state
+
+
+def load(twin, state):
+    d, g = state.d, state.g
+    twin.load(*jax.device_get((d.params, g.params, d.stats, g.stats)))
 
 
 @functools.cache
@@ -148,8 +199,10 @@ def initial_state(name):
     rng, numbers = np.random.default_rng(1), hparams(config)
 
     def player(shapes, tx):
-        params, stats = jax.tree.map(
-            lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(leaf.dtype),
+        params, stats = jax.tree_util.tree_map_with_path(
+            lambda path, leaf: rng.normal(0, spread(name, path), leaf.shape).astype(
+                leaf.dtype
+            ),
             (shapes.params, shapes.stats),
         )
         return Player(params, stats, tx(numbers).init(params))
@@ -163,6 +216,13 @@ def initial_state(name):
         g_ema=(g.params, g.stats) if config.ema_decay else None,
         hparams=jax.tree.map(np.float32, numbers),
     )
+
+
+def spread(name, path):
+    """How large a random number at this place of a player is: as usual there."""
+    if name != "mnist_stylegan2":
+        return 0.3
+    return 100.0 if "mapping_network" in jax.tree_util.keystr(path) else 1.0
 
 
 def module(name):
@@ -199,6 +259,7 @@ def test_a_twin_has_our_numbers_of_parameters(name):
 
 
 @pytest.mark.parametrize("name", TWINS)
+@pytest.mark.usefixtures("same_noise")
 def test_networks_of_the_same_weights_agree(name):
     """In training, where batch norm uses the minibatch's own statistics."""
     both, state = shrunk(name)
@@ -223,7 +284,7 @@ def test_networks_of_the_same_weights_agree(name):
 def networks_of(player, net):
     """Of one network, or of each of a player's: parameters, statistics, the twin."""
     if not isinstance(net, torch.nn.ModuleDict):
-        return [(player.params, player.stats, net)]
+        return [(player.params, player.stats.get("network", player.stats), net)]
     return [
         (player.params[name], player.stats[name], part) for name, part in net.items()
     ]
@@ -234,34 +295,41 @@ def close(a, b):
 
 
 # k where the twin has turns of its own
-K = {"facades": 2}
+K = {"facades": 2, "mnist_stylegan2": 2}
 STEPS = [*((name, K.get(name, 1)) for name in TWINS), ("toy2d", 3)]
 
 
 @pytest.mark.parametrize(("name", "k"), STEPS)
+@pytest.mark.usefixtures("same_noise")
 def test_three_steps_agree(name, k):
     """The losses, the optimizers, the schedule, and who moves when and how often."""
     both, state = shrunk(name, d_steps=k)
     config, built = both.config, both.built
-    step = jax.jit(
-        make_train_step(
-            built.game, built.d_tx, built.g_tx, built.schedule, config.turns
-        )
-    )
+    parts = built.game, built.d_tx, built.g_tx, built.schedule
+    lazy_turns = make_lazy_turns(*parts, taken=k + 1)
+    step = jax.jit(with_lazy_turns(make_train_step(*parts, config.turns), lazy_turns))
     for x, y in zip(*examples(3, 2, 3, k, N, *both.shape), strict=True):
         batch, z_d, z_g = step_inputs(name, config, state, x, y)
         both.twin.places = places(state, k)
+        if lazy_turns:
+            both.twin.latents, both.twin.crossovers = mixed(state, k, config)
         state, metrics = step(state, batch)
         losses = both.twin.step(theirs(x), theirs(z_d), theirs(z_g))
         close(losses, minimised(metrics, config))
     # the last update of G shows in no loss
     moved = module(name).make(to_json(config), both.shape)
-    moved.load(*jax.device_get((state.d.params, state.g.params, state.d.stats)))
+    load(moved, state)
     assert_same(both.twin.generator, moved.generator)
     assert_same(both.twin.discriminator, moved.discriminator)
+    if lazy_turns:
+        close(both.twin.path_mean, moved.path_mean)
+        close(both.twin.mapping.w_mean, moved.mapping.w_mean)
     if config.ema_decay:
-        moved.load(jax.device_get(state.d.params), jax.device_get(state.g_ema[0]))
+        average, stats = state.g_ema
+        load(moved, state.replace(g=Player(average, stats)))
         assert_same(both.twin.average, moved.generator)
+        if lazy_turns:
+            close(both.twin.average[0].w_mean, moved.mapping.w_mean)
 
 
 def step_inputs(name, config, state, x, y):
@@ -282,8 +350,34 @@ def step_inputs(name, config, state, x, y):
 def places(state, k):
     """Where penalties look between two examples, for the updates of D in turn."""
     keys = [jax.random.split(key, 7)[4] for key in turn_keys(state, k + 1)]
-    drawn = iter([jax.random.uniform(key, (N, 1, 1, 1)) for key in keys])
-    return lambda n: torch.tensor(np.asarray(next(drawn)))
+    return in_turn([jax.random.uniform(key, (N, 1, 1, 1)) for key in keys])
+
+
+def mixed(state, k, config):
+    """What a StyleGAN2 draws in a step but its turns' first latents: as two functions.
+
+    Latents for the styles of later layers, with those of the turn about path lengths,
+    and from which layer on they are.
+    """
+    prior, game = resolve.bind("prior", config.prior)(), config.game
+    *turns, _, lazy = turn_keys(state, k + 3)
+    z_key, w_key = jax.random.split(lazy, 4)[:2]
+    w_keys = [jax.random.split(jax.random.split(key, 7)[1])[0] for key in turns]
+    latents = [prior(jax.random.split(key)[0], N) for key in w_keys]
+    latents += [prior(z_key, N), prior(jax.random.split(w_key)[0], N)]
+    own, other = np.zeros((N, 6, 1)), np.ones((N, 6, 1))
+    later = [
+        mix(own, other, jax.random.split(key)[1], game.mixing)
+        for key in (*w_keys, w_key)
+    ]
+    crossovers = [6 - mask.sum(1, keepdims=True) for mask in later]
+    return in_turn(latents), in_turn(crossovers)
+
+
+def in_turn(arrays):
+    """n -> the next of them."""
+    left = iter(arrays)
+    return lambda n: torch.tensor(np.asarray(next(left)))
 
 
 def minimised(metrics, config):

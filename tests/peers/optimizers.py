@@ -1,6 +1,7 @@
 """The optimizers and schedules of the experiments, from the entries of a config."""
 
 import functools
+import math
 
 import torch
 
@@ -56,7 +57,7 @@ def make(spec: dict, params):
 
 def make_schedule(name: str, **keywords):
     """(optimizer, its entry of the config, step): sets the numbers of that step."""
-    if name == "constant":
+    if name in ("constant", "ema_rampup"):
         return None
     schedule = {"goodfellow_2014": goodfellow_2014, "linear": linear}[name]
     return functools.partial(schedule, **keywords)
@@ -86,3 +87,18 @@ def goodfellow_2014(
     for group in optimizer.param_groups:
         group["lr"] = max(rate / decay**step, min_learning_rate)
         group["momentum"] = momentum + progress * (final_momentum - momentum)
+
+
+def make_decay(ema_decay: float, name: str, **keywords):
+    """step -> the decay of the average of G in that step."""
+    if name == "ema_rampup":
+        return functools.partial(ema_rampup, ema_decay, **keywords)
+    return lambda step: ema_decay
+
+
+def ema_rampup(ema_decay, step, *, share=0.05):
+    """The average's half-life is at the most a share of the steps taken."""
+    so_far = share * step
+    if so_far < -math.log(2) / math.log(ema_decay):
+        return 0.5 ** (1 / so_far) if step else 0.0
+    return ema_decay

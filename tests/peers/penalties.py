@@ -19,7 +19,7 @@ def wgan_gp(twin, real, fake, *, weight=10.0):
     """Slopes between real and fake are to be 1."""
     loss = twin.d_loss(*twin._scores(twin.discriminator, real, fake))
     between = torch.lerp(fake, real, twin.places(len(real))).requires_grad_()
-    slopes = (_squared_slopes(twin.discriminator(between), between) + 1e-12).sqrt()
+    slopes = (squared_slopes(twin.discriminator(between), between) + 1e-12).sqrt()
     return loss + weight * (slopes - 1).square().mean()
 
 
@@ -31,10 +31,11 @@ def r1_r2(twin, real, fake, *, gamma):
     """
     both = torch.cat([real, fake]).requires_grad_()
     scores = twin.discriminator(both)
-    slopes = _squared_slopes(scores, both)
+    slopes = squared_slopes(scores, both)
     return twin.d_loss(*scores.chunk(2)) + gamma * slopes.mean()
 
 
-def _squared_slopes(scores, x):
+def squared_slopes(scores, x):
+    """Of each example [n, c, h, w] the squared length of its score's gradient."""
     (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
     return gradient.square().sum((1, 2, 3))

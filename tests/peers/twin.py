@@ -27,6 +27,7 @@ class Twin:
         self.paired = config["loss"]["name"] == "relativistic"
         self.penalty = penalties.make(**config["penalty"])
         self.schedule = optimizers.make_schedule(**config["schedule"])
+        self.decay = optimizers.make_decay(config["ema_decay"], **config["schedule"])
         self.simultaneous = config["turns"] == "simultaneous"
         # Real and fake examples go through D in one pass, up to 40 % faster than two,
         # unless batch norm would mix their statistics.
@@ -45,10 +46,17 @@ class Twin:
         if self.config["ema_decay"] > 0:
             self.average = copy.deepcopy(self.generator).requires_grad_(False)
 
-    def load(self, d_params: dict, g_params: dict, d_stats: dict | None = None) -> None:
+    def load(
+        self,
+        d_params: dict,
+        g_params: dict,
+        d_stats: dict | None = None,
+        g_stats: dict | None = None,
+    ) -> None:
         """Starts anew from the parameters of our networks, trees of numpy arrays.
 
         d_stats: D's variables beside them, where spectral norm has some
+        g_stats: those of G, where the game has some
         """
         weights.load(self.discriminator, d_params, (d_stats or {}).get("spectral"))
         weights.load(self.generator, g_params)
@@ -97,10 +105,10 @@ class Twin:
         """The k updates of D, then that of G."""
         for x_j, z_j in zip(x, z_d, strict=True):
             with torch.no_grad():
-                fake = self.generator(z_j)
+                fake = self._made(z_j)
             d_loss = self._d_turn(x_j, fake)
         self.discriminator.requires_grad_(False)  # its gradients would be for nothing
-        d_fake = self.discriminator(self.generator(z_g))
+        d_fake = self.discriminator(self._made(z_g))
         if self.paired:
             with torch.no_grad():
                 d_real = self.discriminator(x[-1])
@@ -111,6 +119,10 @@ class Twin:
         self.discriminator.requires_grad_(True)
         self._update_average()
         return d_loss, g_loss.detach()
+
+    def _made(self, z):
+        """G's examples in training."""
+        return self.generator(z)
 
     def _d_turn(self, real, fake):
         if self.penalty is None:
@@ -133,7 +145,7 @@ class Twin:
     def _both_turns(self, x, z):
         """Both players move from the same scores: one pass forward, two back."""
         d_real = self.discriminator(x)
-        d_fake = self.discriminator(self.generator(z))
+        d_fake = self.discriminator(self._made(z))
         d_loss, g_loss = self.d_loss(d_real, d_fake), self.g_loss(d_fake)
         self.d_optimizer.zero_grad(set_to_none=True)
         self.g_optimizer.zero_grad(set_to_none=True)
@@ -148,7 +160,7 @@ class Twin:
     def _update_average(self):
         if self.average is None:
             return
-        weight = 1 - self.config["ema_decay"]
+        weight = 1 - self.decay(self.steps - 1)
         torch._foreach_lerp_(list(self.average.parameters()), self.g_params, weight)
 
     def compile(self) -> None:
