@@ -91,6 +91,34 @@ def test_ratios_are_taken_pair_by_pair():
     assert tables._ratios([2.0, 6.0, 4.0], [1.0, 2.0, 4.0]) == "2.00 (1.00-3.00)"
 
 
+@pytest.mark.parametrize(("period", "steps"), [(1, 20), (16, 16), (64, 64)])
+def test_a_repeat_is_a_whole_number_of_periods(monkeypatch, period, steps):
+    """Two seconds, of a side that takes 0.1 s a step, once it is compiled."""
+    monkeypatch.setattr(timing, "_SECONDS_A_REPEAT", 2.0)
+    taken = []
+
+    class Side:
+        def take(self, steps):
+            taken.append(steps)
+            return 0.1 * steps
+
+    assert timing.warm_up({"side": Side()}, period) == {"side": steps}
+    assert all(some % period == 0 for some in taken)
+    assert taken[0] >= 3  # compiled, in what no repeat counts
+
+
+def test_a_period_holds_every_lazy_turn():
+    """R1 every 16 steps and path length every 4."""
+    narrow = "channel_base=28", "channel_max=4"
+    sizes = [
+        f"{who}.{field}" for who in ("generator", "discriminator") for field in narrow
+    ]
+    config = changed("experiments/mnist_stylegan2.py", "batch_size=8", *sizes)
+    assert Ours(config, loading.load_dataset(config)).period == 16
+    config = changed("experiments/digits.py", *TINY)
+    assert Ours(config, loading.load_dataset(config)).period == 1
+
+
 def test_beside_the_twin(bench, small, tmp_path):
     pytest.importorskip("torch", reason="the extra 'peers' is not installed")
     sizes = [flag for flag in small if "widths" in flag or "batch_size" in flag]
@@ -222,6 +250,18 @@ def test_a_twin_is_found_by_an_experiment_s_short_name(monkeypatch, tmp_path):
     assert "FOLLOWS" in found.read_text()
 
 
+def test_a_twin_trains_in_the_python_that_is_named(bench, tmp_path):
+    python = tmp_path / "python"
+    missing = bench(*FAST, f"--peer_python={python}")
+    assert missing.status == 2
+    assert f"--peer_python={python}: No such file" in missing.error
+    python.write_text('#!/bin/sh\necho "$0 $2" >&2\nexit 2\n')
+    python.chmod(0o755)
+    outcome = bench(*FAST, f"--peer_python={python}")
+    assert outcome.status == 2
+    assert f"{python} digits" in outcome.error
+
+
 def test_without_pytorch_the_extra_is_named(bench, small, tmp_path, monkeypatch):
     """The twin's process finds a torch that cannot be imported."""
     (tmp_path / "torch.py").write_text("raise ImportError")
@@ -269,7 +309,7 @@ def test_populations_beside_the_same_runs_alone(bench, small, tmp_path, monkeypa
 
 def test_the_time_of_a_member_is_its_share(monkeypatch):
     """Of sides that take 6 s a step, three members take 2 s each."""
-    monkeypatch.setattr(timing, "warm_up", lambda sides: dict.fromkeys(sides, 1))
+    monkeypatch.setattr(timing, "warm_up", lambda sides, _: dict.fromkeys(sides, 1))
     monkeypatch.setattr(
         timing, "alternate", lambda sides, steps, n: dict.fromkeys(sides, [6.0] * n)
     )

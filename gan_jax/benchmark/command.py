@@ -71,6 +71,9 @@ def _flags():
     flags.DEFINE_bool("peer", False, "beside PyTorch, in turns", **define)
     flags.DEFINE_bool("peer_compile", False, "--peer under torch.compile", **define)
     flags.DEFINE_string(
+        "peer_python", None, "--peer in this Python, which has PyTorch", **define
+    )
+    flags.DEFINE_string(
         "population",
         None,
         "N,N,..: populations of so many members, beside one run after the other",
@@ -106,7 +109,7 @@ def _flags():
 
 def _refuse(values):
     """Raises UsageError for two flags of which each asks for another measurement."""
-    names = "population", "scaling", "peer", "peer_compile", "profile"
+    names = "population", "scaling", "peer", "peer_compile", "peer_python", "profile"
     given = [name for name in names if values[name].value]
     if len(given) > 1 and given[0] in names[:2]:
         raise UsageError(f"--{given[0]} and --{given[1]} do not go together")

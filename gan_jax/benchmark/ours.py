@@ -1,5 +1,6 @@
 """An experiment of ours, compiled and ready to train."""
 
+import math
 import time
 
 import jax
@@ -40,6 +41,12 @@ class Training:
     def programs(self) -> list:
         """What one step runs, as of `Dispatch.programs`."""
         return self._dispatch.programs(self._state, self._feed)
+
+    @property
+    def period(self) -> int:
+        """Steps after which each of the programs was run, lazy turns among them."""
+        now_and_then = [times for *_, times in self.programs() if times < 1]
+        return math.lcm(*(round(1 / times) for times in now_and_then))
 
 
 class Ours(Training):

@@ -18,16 +18,20 @@ from gan_jax.errors import UsageError
 class Theirs:
     """The twin of an experiment, in a process of its own."""
 
-    def __init__(self, twin, config, dataset, compiled):
-        arguments = [sys.executable, str(twin.parent / "serve.py"), twin.stem]
+    def __init__(self, twin, config, dataset, compiled, python=None):
+        serve = [python or sys.executable, str(twin.parent / "serve.py"), twin.stem]
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - until close
-        self._process = subprocess.Popen(
-            arguments + ["--compile"] * compiled,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                serve + ["--compile"] * compiled,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                text=True,
+            )
+        except OSError as error:
+            self._errors.close()
+            raise UsageError(f"--peer_python={python}: {error.strerror}") from None
         try:
             self.ready = self._introduce(config, dataset)
         except BaseException:

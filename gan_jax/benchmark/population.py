@@ -39,7 +39,8 @@ def measure(config, dataset, sizes: list[int], repeats: int) -> Iterator[dict]:
         sides = {"alone": alone} | {
             name: ready(way, configs, built, dataset) for name, way in WAYS.items()
         }
-        times = timing.alternate(sides, timing.warm_up(sides), repeats)
+        steps = timing.warm_up(sides, alone.period)
+        times = timing.alternate(sides, steps, repeats)
         of_members = {name: [s / n for s in times[name]] for name in WAYS}
         yield {
             "members": n,

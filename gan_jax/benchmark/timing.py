@@ -6,18 +6,25 @@ _WARM_UP_STEPS = 3
 _SECONDS_A_REPEAT = 2.0
 
 
-def warm_up(sides: dict) -> dict[str, int]:
+def warm_up(sides: dict, period: int = 1) -> dict[str, int]:
     """Compiles, and says how many steps of each side make a repeat.
 
-    sides: what is measured, by name; each has take(steps), which trains, and returns
-           the seconds that this took
+    sides:  what is measured, by name; each has take(steps), which trains, and returns
+            the seconds that this took
+    period: steps after which everything was done that is not done at every step;
+            repeats are of so many, or of a multiple
     """
+
+    def steps_of(seconds, once):
+        return max(1, round(seconds / once / period)) * period
+
     steps = {}
     for name, side in sides.items():
-        once = side.take(_WARM_UP_STEPS) / _WARM_UP_STEPS
-        some = max(1, round(_SECONDS_A_REPEAT / 4 / once))
+        first = max(_WARM_UP_STEPS, period)
+        once = side.take(first) / first
+        some = steps_of(_SECONDS_A_REPEAT / 4, once)
         once = side.take(some) / some
-        steps[name] = max(1, round(_SECONDS_A_REPEAT / once))
+        steps[name] = steps_of(_SECONDS_A_REPEAT, once)
     return steps
 
 

@@ -18,7 +18,7 @@ def measure(values, config, changes) -> dict:
     values:  the flags
     changes: of the experiment's config, which are in `config` already
     """
-    peer = values.peer or values.peer_compile
+    peer = values.peer or values.peer_compile or values.peer_python
     twin = find_twin(values.config, changes) if peer else None
     result = {}
     if values.startup:
@@ -28,7 +28,8 @@ def measure(values, config, changes) -> dict:
         ours = Ours(config, dataset)
         sides: dict[str, Any] = {"ours": ours}
         if peer:
-            sides["peer"] = Theirs(twin, config, dataset, values.peer_compile)
+            how = values.peer_compile, values.peer_python
+            sides["peer"] = Theirs(twin, config, dataset, *how)
             stack.callback(sides["peer"].close)
             ready = sides["peer"].ready
             _same_networks(ours.parameters, ready["parameters"])
@@ -37,7 +38,7 @@ def measure(values, config, changes) -> dict:
                 "threads": ready["threads"],
                 "compile": values.peer_compile,
             }
-        steps = timing.warm_up(sides)
+        steps = timing.warm_up(sides, ours.period)
         ours.compilations.clear()
         times = timing.alternate(sides, steps, values.repeats)
         if values.profile:

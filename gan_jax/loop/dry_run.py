@@ -63,7 +63,7 @@ def dry_run(config) -> None:
 def _seconds_a_step(config, dataset):
     """As `python -m gan_jax.benchmark` measures them, once and for two seconds."""
     ours = Ours(config, dataset)
-    steps = timing.warm_up({"ours": ours})["ours"]
+    steps = timing.warm_up({"ours": ours}, ours.period)["ours"]
     return ours.take(steps) / steps
 
 
