@@ -1,5 +1,9 @@
 """What a command asks of its own process, seen in processes of their own."""
 
+from pathlib import Path
+
+import pytest
+
 SHOW = """
 import jax
 from gan_jax.loop.process import prepare_process
@@ -38,3 +42,44 @@ def test_a_second_run_finds_the_programs_of_the_first(start, finish, small, tmp_
     first = train("one")
     assert len(first) == 1
     assert train("two") == first
+
+
+ALLOCATE = """
+import re
+import numpy as np
+from gan_jax.loop.process import prepare_process
+
+prepare_process()
+
+def huge():
+    smaps = open("/proc/self/smaps").read()
+    return sum(map(int, re.findall(r"AnonHugePages: +(\\d+)", smaps))) >> 10
+
+before = huge()
+block = np.ones(200 << 20, np.uint8)
+address = block.ctypes.data
+print(huge() - before)
+del block
+print(np.ones(200 << 20, np.uint8).ctypes.data == address)
+"""
+PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+def huge_pages(outcome):
+    assert outcome.status == 0, outcome.err
+    mebibytes, kept = outcome.out.split()
+    assert kept == "True"
+    return int(mebibytes)
+
+
+@pytest.mark.skipif(
+    not PAGES.exists() or "[never]" in PAGES.read_text(),
+    reason="this system has no huge pages",
+)
+def test_large_blocks_are_of_huge_pages_and_stay(start, finish):
+    assert huge_pages(finish(start("-c", ALLOCATE))) >= 190
+
+
+def test_where_addresses_are_few_pages_stay_small(start, finish):
+    limited = "import resource as r; r.setrlimit(r.RLIMIT_DATA, (2 << 30, 2 << 30))\n"
+    assert huge_pages(finish(start("-c", limited + ALLOCATE))) >= 0

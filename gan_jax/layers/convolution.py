@@ -207,8 +207,11 @@ def to_kernel(x, y, window):
 
     # There it is a convolution with a kernel as large as y, in which all images are
     # channels: with fewer of them at a time, they stay in the cache of a CPU.
+    parts = _parts(len(x), math.prod(window.features), 2048)
+    if parts == 1:
+        return transposed(x, y)
+
     def in_parts(x, y):
-        parts = _parts(len(x), math.prod(window.features), 2048)
         return sum(map(transposed, jnp.split(x, parts), jnp.split(y, parts)))
 
     return lax.platform_dependent(x, y, cpu=in_parts, default=transposed)

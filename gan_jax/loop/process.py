@@ -7,7 +7,9 @@ import jax
 
 from gan_jax.data import cache
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
+_MADV_HUGEPAGE = 14
+_HEAP = 2**31 - 1  # bytes, the most that mallopt takes
 
 
 def prepare_process() -> None:
@@ -33,11 +35,30 @@ def _keep_freed_memory():
     above 32 MB back to the system each time, which then zeroes every page of the next
     one: up to a third of a step on CPU.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not there on macOS, musl
-    if mallopt is not None:
-        for option, value in (
-            (_M_ARENA_MAX, 1),
-            (_M_MMAP_MAX, 0),
-            (_M_TRIM_THRESHOLD, -1),
-        ):
-            mallopt(option, value)
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "mallopt"):  # macOS, musl
+        return
+    libc.mallopt(_M_ARENA_MAX, 1)
+    libc.mallopt(_M_MMAP_MAX, 0)
+    libc.mallopt(_M_TRIM_THRESHOLD, -1)
+    _ask_for_huge_pages(libc)
+
+
+def _ask_for_huge_pages(libc):
+    """The heap's next two gigabytes are of pages of 2 MB, where Linux has them.
+
+    They are addresses, and become memory once they are used. With pages of 4 kB,
+    minibatches of 1,024 images have a tenth less images a second than those of 128.
+    """
+    libc.sbrk.restype = ctypes.c_void_p
+    libc.malloc.restype = ctypes.c_void_p
+    start = libc.sbrk(0)
+    libc.mallopt(_M_TOP_PAD, _HEAP)
+    libc.free(ctypes.c_void_p(libc.malloc(ctypes.c_size_t(2**20))))
+    libc.mallopt(_M_TOP_PAD, 2**17)  # glibc's own
+    end = libc.sbrk(0)
+    aligned = -(-start // 2**21) * 2**21
+    if end > aligned:
+        libc.madvise(
+            ctypes.c_void_p(aligned), ctypes.c_size_t(end - aligned), _MADV_HUGEPAGE
+        )
