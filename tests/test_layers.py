@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax import layers
 from gan_jax.errors import UsageError
@@ -109,6 +111,31 @@ def test_a_large_minibatch_is_taken_in_parts(stride):
 
     ours = orders(lambda x, w: convolution.to_features(x, w, window))(x, w)
     same(ours, orders(plain)(x, w), 1e-4)
+
+
+def test_devices_that_share_a_minibatch_exchange_a_gradient_and_no_images():
+    window = convolution.Window.over((32, 32), 4, 2, 1)
+    mesh = Mesh(jax.devices()[:2], ("data",))
+    shared, whole = (
+        NamedSharding(mesh, PartitionSpec(*axes)) for axes in (("data",), ())
+    )
+
+    def of(shape, sharding):
+        return jax.ShapeDtypeStruct(shape, np.float32, sharding=sharding)
+
+    x, w = of((32, 32, 32, 4), shared), of((4, 4, 4, 4), whole)
+    y = of((32, *window.features, 4), shared)
+    for function, arguments, sums in (
+        (convolution.to_image, (y, w), 0),
+        (convolution.to_kernel, (x, y), 1),
+    ):
+        result = whole if sums else shared
+        program = jax.jit(function, static_argnums=2, out_shardings=result)
+        with jax.set_mesh(mesh):
+            text = program.lower(*arguments, window).compile().as_text()
+        exchanges = re.findall(r" = .* (all-\w+|collective-\w+)\S*\(", text)
+        assert exchanges == ["all-reduce"] * sums
+        assert text.count("f32[4,4,4,4]{3,2,1,0} all-reduce") == sums
 
 
 def test_parts_of_a_minibatch():
