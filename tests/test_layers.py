@@ -63,6 +63,8 @@ CONVOLUTIONS = [
     (7, 3, 5, 2, "SAME", 3),  # as many channels as features
     (6, 3, 3, 2, 4, 2),  # ... more padding than the kernel can touch
     (9, 3, 2, 3, 1, 3),  # ... a kernel that passes over pixels
+    (4, 16, 4, 2, 1, 24),  # fewer places than features
+    (3, 2, 3, 1, 1, 24),  # ... at every pixel
 ]
 
 

@@ -78,6 +78,12 @@ def to_features(x, w, window):
 
 def _unfold_image(x, w, window):
     """`to_features` as one matrix product of what the kernel covers at each place."""
+    kernel = w.reshape(-1, w.shape[-1])
+    return jnp.matmul(_covered(x, window), kernel, precision=window.precision)
+
+
+def _covered(x, window):
+    """What the kernel covers at each place: [n, rows, columns, kh * kw * i]."""
     x = jnp.pad(x, ((0, 0), *window.padding, (0, 0)))
     height, width = (window.stride * (places - 1) + 1 for places in window.features)
     covered = [
@@ -85,8 +91,12 @@ def _unfold_image(x, w, window):
         for i in range(window.kernel)
         for j in range(window.kernel)
     ]
-    kernel = w.reshape(-1, w.shape[-1])
-    return jnp.matmul(jnp.concatenate(covered, -1), kernel, precision=window.precision)
+    return jnp.concatenate(covered, -1)
+
+
+def _fewer_places_than_features(y):
+    """Whether the kernel is what takes time to bring into another order, not images."""
+    return math.prod(y.shape[:-1]) < y.shape[-1]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -98,8 +108,10 @@ def to_image(y, w, window):
         return jax.linear_transpose(lambda x: _convolve(x, w, window), x)(y)[0]
 
     # XLA on CPU multiplies with the zeros between strides, and wants many channels.
-    few = w.shape[2] < min(16, w.shape[3])
-    if few or window.kernel < window.stride:
+    fold = w.shape[2] < min(16, w.shape[3])
+    if window.stride > 1:
+        fold |= window.kernel < window.stride or _fewer_places_than_features(y)
+    if fold:
         on_cpu = functools.partial(_fold_image, window=window)
     elif window.stride > 1:
         on_cpu = functools.partial(_interleave_image, window=window)
@@ -194,29 +206,39 @@ def _fold(taps, axis, stride, start, size):
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def to_kernel(x, y, window):
     """The kernel's gradient: images and features, as above -> [kh, kw, i, o]."""
-    # XLA on CPU is tens of times slower where the features are larger than the image:
-    # some of the padding becomes part of the image.
     sizes = zip(window.image, window.features, strict=True)
     missing = [max(0, places - pixels) for pixels, places in sizes]
-    x = jnp.pad(x, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
-    pads = zip(window.padding, missing, strict=True)
-    wider = window._replace(padding=tuple((a, b - more) for (a, b), more in pads))
     shape = (window.kernel, window.kernel, x.shape[-1], y.shape[-1])
-    w = jax.ShapeDtypeStruct(shape, x.dtype)
 
     def transposed(x, y):
+        # XLA on CPU is tens of times slower where the features are larger than the
+        # image: some of the padding becomes part of the image.
+        x = jnp.pad(x, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)))
+        pads = zip(window.padding, missing, strict=True)
+        wider = window._replace(padding=tuple((a, b - more) for (a, b), more in pads))
+        w = jax.ShapeDtypeStruct(shape, x.dtype)
         return jax.linear_transpose(lambda w: _convolve(x, w, wider), w)(y)[0]
 
     # There it is a convolution with a kernel as large as y, in which all images are
     # channels: with fewer of them at a time, they stay in the cache of a CPU.
     parts = _parts(len(x), math.prod(window.features), 2048)
-    if parts == 1:
-        return transposed(x, y)
 
     def in_parts(x, y):
         return sum(map(transposed, jnp.split(x, parts), jnp.split(y, parts)))
 
-    return lax.platform_dependent(x, y, cpu=in_parts, default=transposed)
+    if _fewer_places_than_features(y):
+        on_cpu = functools.partial(_unfold_kernel, window=window)
+    elif parts > 1:
+        on_cpu = in_parts
+    else:
+        return transposed(x, y)
+    return lax.platform_dependent(x, y, cpu=on_cpu, default=transposed)
+
+
+def _unfold_kernel(x, y, window):
+    """`to_kernel` as one matrix product of what the kernel covers at each place."""
+    w = jnp.einsum("nhwk,nhwo->ko", _covered(x, window), y, precision=window.precision)
+    return w.reshape(window.kernel, window.kernel, x.shape[-1], y.shape[-1])
 
 
 to_features.defvjp(
