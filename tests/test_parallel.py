@@ -188,7 +188,8 @@ def test_devices_exchange_gradients_and_share_the_work(name, tmp_path):
         with parallel.within(mesh):
             programs[devices] = program.lower(*arguments).compile()
     work = {n: program.cost_analysis()["flops"] for n, program in programs.items()}
-    assert 0.5 <= work[2] / work[1] < 0.5 * 1.1
+    # one device adds up gradients of parts of its minibatch, two theirs of the whole
+    assert 0.5 * 0.98 < work[2] / work[1] < 0.5 * 1.1
     assert not re.search(EXCHANGE, programs[1].as_text())
 
     # what is summed over the devices: gradients, statistics of a batch, scalars, and
