@@ -54,7 +54,8 @@ def _ask_for_huge_pages(libc):
     libc.malloc.restype = ctypes.c_void_p
     start = libc.sbrk(0)
     libc.mallopt(_M_TOP_PAD, _HEAP)
-    libc.free(ctypes.c_void_p(libc.malloc(ctypes.c_size_t(2**20))))
+    larger_than_what_is_free = ctypes.c_size_t(2**26)
+    libc.free(ctypes.c_void_p(libc.malloc(larger_than_what_is_free)))
     libc.mallopt(_M_TOP_PAD, 2**17)  # glibc's own
     end = libc.sbrk(0)
     aligned = -(-start // 2**21) * 2**21
