@@ -15,6 +15,7 @@ from gan_jax import build
 from gan_jax.config.files import load_experiment, override
 from gan_jax.data import loading
 from gan_jax.data.feed import make_feed
+from gan_jax.layers import convolution
 from gan_jax.loop import parallel
 from gan_jax.loop.dispatch import make_dispatch
 
@@ -170,8 +171,10 @@ SHAPES = {"toy2d": (2,), "mnist_lsgan": (28, 28, 1), "cifar_dcgan": (32, 32, 3)}
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_devices_exchange_gradients_and_share_the_work(name, tmp_path):
+def test_devices_exchange_gradients_and_share_the_work(name, tmp_path, monkeypatch):
     """The compiled step: sums over devices alone, each half of the operations."""
+    # one device would add up gradients of parts of its minibatch
+    monkeypatch.setattr(convolution, "_parts", lambda *_: 1)
     shape = {"toy2d": (2,), "mnist_lsgan": (28, 28, 1), "cifar_dcgan": (32, 32, 3)}[
         name
     ]
@@ -188,8 +191,7 @@ def test_devices_exchange_gradients_and_share_the_work(name, tmp_path):
         with parallel.within(mesh):
             programs[devices] = program.lower(*arguments).compile()
     work = {n: program.cost_analysis()["flops"] for n, program in programs.items()}
-    # one device adds up gradients of parts of its minibatch, two theirs of the whole
-    assert 0.5 * 0.98 < work[2] / work[1] < 0.5 * 1.1
+    assert 0.5 <= work[2] / work[1] < 0.5 * 1.1
     assert not re.search(EXCHANGE, programs[1].as_text())
 
     # what is summed over the devices: gradients, statistics of a batch, scalars, and

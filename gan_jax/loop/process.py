@@ -47,8 +47,8 @@ def _keep_freed_memory():
 def _ask_for_huge_pages(libc):
     """The heap's next two gigabytes are of pages of 2 MB, where Linux has them.
 
-    They are addresses, and become memory once they are used. With pages of 4 kB,
-    minibatches of 1,024 images have a tenth less images a second than those of 128.
+    They are addresses, and become memory once they are used. With pages of 4 kB, large
+    minibatches have fewer images a second than small ones.
     """
     libc.sbrk.restype = ctypes.c_void_p
     libc.malloc.restype = ctypes.c_void_p
