@@ -136,15 +136,8 @@ def _interleave_image(y, w, window):
 
     def pixels(y, i, j):
         (top, rows), (left, columns) = taps(0, i), taps(1, j)
-        kernel = w[top::stride, left::stride][::-1, ::-1]
-        return lax.conv_general_dilated(
-            y,
-            kernel,
-            (1, 1),
-            (rows, columns),
-            dimension_numbers=("NHWC", "HWOI", "NHWC"),
-            precision=window.precision,
-        )
+        kernel = w[top::stride, left::stride][::-1, ::-1].swapaxes(2, 3)
+        return _convolve(y, kernel, window._replace(stride=1, padding=(rows, columns)))
 
     def image(y):
         rows = [
