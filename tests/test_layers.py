@@ -1,7 +1,7 @@
 """The layers equal the plain ones of flax and lax, in gradients of every order."""
 
+import functools
 import itertools
-import math
 import re
 
 import jax
@@ -14,7 +14,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax import layers
 from gan_jax.errors import UsageError
-from gan_jax.layers import convolution
+from gan_jax.layers import convolution, convolution_on_cpu, plain_convolution
+from gan_jax.loop import compiler
 
 
 def normal(seed, shape):
@@ -63,15 +64,19 @@ CONVOLUTIONS = [
     (7, 3, 5, 2, "SAME", 3),  # as many channels as features
     (6, 3, 3, 2, 4, 2),  # ... more padding than the kernel can touch
     (9, 3, 2, 3, 1, 3),  # ... a kernel that passes over pixels
-    (4, 16, 4, 2, 1, 24),  # fewer places than features
-    (3, 2, 3, 1, 1, 24),  # ... at every pixel
+    (8, 16, 4, 2, 1, 20),
+    (4, 16, 4, 2, 1, 44),  # fewer places than features
+    (7, 4, 7, 1, 0, 1),  # a single place, and a single feature
+    (7, 4, 1, 1, 0, 1),  # ... of a kernel's gradient
+    (3, 2, 3, 1, 1, 30),  # ... at every pixel
 ]
 
 
+@pytest.mark.parametrize("images", [1, 3])
 @pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
-def test_convolution_is_the_plain_one(case):
+def test_convolution_is_the_plain_one(case, images):
     size, channels, kernel, stride, padding, features = case
-    x = normal(0, (2, size, size, channels))
+    x = normal(0, (images, size, size, channels))
     w = normal(1, (kernel, kernel, channels, features))
     window = convolution.Window.over(x.shape[1:3], kernel, stride, padding)
 
@@ -86,14 +91,15 @@ def test_convolution_is_the_plain_one(case):
     assert ours[0].shape[1:3] == window.features
 
 
+@pytest.mark.parametrize("images", [1, 3])
 @pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
-def test_transposes_satisfy_the_trilinear_form(case):
+def test_transposes_satisfy_the_trilinear_form(case, images):
     """<y, conv(x, w)> = <to_image(y, w), x> = <to_kernel(x, y), w>."""
     size, channels, kernel, stride, padding, features = case
     window = convolution.Window.over((size, size), kernel, stride, padding)
-    x = normal(0, (2, size, size, channels))
+    x = normal(0, (images, size, size, channels))
     w = normal(1, (kernel, kernel, channels, features))
-    y = normal(2, (2, *window.features, features))
+    y = normal(2, (images, *window.features, features))
     form = (y * convolution.to_features(x, w, window)).sum()
     same((convolution.to_image(y, w, window) * x).sum(), form, 1e-4)
     same((convolution.to_kernel(x, y, window) * w).sum(), form, 1e-4)
@@ -103,14 +109,11 @@ def test_transposes_satisfy_the_trilinear_form(case):
 def test_a_large_minibatch_is_taken_in_parts(stride):
     window = convolution.Window.over((32, 32), 4, stride, 1)
     x, w = normal(0, (18, 32, 32, 2)), normal(1, (4, 4, 2, 2))
-    places = math.prod(window.features)
-    parts = convolution._parts(len(x), places, 2048)
-    assert parts > 1
-    assert len(x) % parts == 0
-
-    def plain(x, w):
-        return convolution._convolve(x, w, window)
-
+    y = normal(2, (18, *window.features, 2))
+    form = convolution_on_cpu.to_kernel(x, y, window)
+    assert form.func is convolution_on_cpu._kernel_of_parts
+    assert form.args == (2,)
+    plain = functools.partial(plain_convolution.to_features, window=window)
     ours = orders(lambda x, w: convolution.to_features(x, w, window))(x, w)
     same(ours, orders(plain)(x, w), 1e-4)
 
@@ -141,11 +144,63 @@ def test_devices_that_share_a_minibatch_exchange_a_gradient_and_no_images():
 
 
 def test_parts_of_a_minibatch():
-    assert convolution._parts(128, 256, 2048) == 16
-    assert convolution._parts(128, 64, 2048) == 4
-    assert convolution._parts(127, 256, 2048) == 1  # a prime number of images
-    assert convolution._parts(1, 4096, 2048) == 1
-    assert convolution._parts(1, 1, 2048) == 1
+    assert convolution_on_cpu._parts(128, 8) == 16
+    assert convolution_on_cpu._parts(1024, 8) == 16
+    assert convolution_on_cpu._parts(128, 32) == 4
+    assert convolution_on_cpu._parts(127, 8) == 1  # a prime number of images
+    assert convolution_on_cpu._parts(100, 8) == 10
+    assert convolution_on_cpu._parts(7, 8) == 1
+    assert convolution_on_cpu._parts(4, 0) == 4
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+def test_the_library_of_this_backend_computes_the_same(case):
+    """oneDNN has been wrong where a single feature has a single place."""
+    size, channels, kernel, stride, padding, features = case
+    window = convolution.Window.over((size, size), kernel, stride, padding)
+    x, w = (
+        normal(0, (3, size, size, channels)),
+        normal(1, (kernel, kernel, channels, features)),
+    )
+    y = normal(2, (3, *window.features, features))
+    for name, arrays in (("features", (x, w)), ("image", (y, w)), ("kernel", (x, y))):
+
+        def of(module, name=name):
+            return functools.partial(getattr(module, f"to_{name}"), window=window)
+
+        ours = jax.jit(of(convolution), compiler_options=compiler._library())
+        same(ours(*arrays), jax.jit(of(plain_convolution))(*arrays))
+
+
+FORMS = {  # (images, size, channels, kernel, stride, padding, features): image, kernel
+    (128, 16, 64, 4, 2, 1, 128): ("_interleave_image", "_kernel_of_parts"),
+    (1, 4, 128, 4, 2, 1, 128): ("_fold_image", "_unfold_kernel"),
+    (1, 64, 16, 4, 2, 1, 32): ("_interleave_image", "_unfold_kernel"),
+    (16, 16, 16, 3, 2, 1, 32): (None, None),
+    (8, 16, 16, 3, 1, 1, 16): (None, None),
+    (8, 16, 3, 3, 1, 1, 16): ("_fold_image", None),
+    (8, 6, 16, 5, 1, 4, 16): (None, "_kernel_of_parts"),  # more places than pixels
+    (8, 16, 16, 1, 1, 0, 16): (None, "_unfold_kernel"),
+}
+
+
+@pytest.mark.parametrize("case", FORMS, ids=str)
+def test_forms_on_a_cpu(case):
+    images, size, channels, kernel, stride, padding, features = case
+    window = convolution.Window.over((size, size), kernel, stride, padding)
+    x, y = (
+        np.empty((images, size, size, channels)),
+        np.empty((images, *window.features, features)),
+    )
+    w = np.empty((kernel, kernel, channels, features))
+
+    def name(form):
+        return form and getattr(form, "func", form).__name__
+
+    assert convolution_on_cpu.to_features(x, w, window) is None
+    image = convolution_on_cpu.to_image(y, w, window)
+    kernel = convolution_on_cpu.to_kernel(x, y, window)
+    assert (name(image), name(kernel)) == FORMS[case]
 
 
 def test_third_derivatives_of_a_convolution():
@@ -159,7 +214,7 @@ def test_third_derivatives_of_a_convolution():
         return jax.jit(jax.grad(lambda w: (jax.grad(g)(w) ** 2).sum()))(w)
 
     ours = third(lambda x, w: convolution.to_features(x, w, window))
-    same(ours, third(lambda x, w: convolution._convolve(x, w, window)), 1e-4)
+    same(ours, third(lambda x, w: plain_convolution.to_features(x, w, window)), 1e-4)
     assert np.abs(ours).max() > 0
 
 

@@ -15,7 +15,7 @@ from gan_jax import build
 from gan_jax.config.files import load_experiment, override
 from gan_jax.data import loading
 from gan_jax.data.feed import make_feed
-from gan_jax.layers import convolution
+from gan_jax.layers import convolution_on_cpu
 from gan_jax.loop import parallel
 from gan_jax.loop.dispatch import make_dispatch
 
@@ -174,10 +174,8 @@ SHAPES = {"toy2d": (2,), "mnist_lsgan": (28, 28, 1), "cifar_dcgan": (32, 32, 3)}
 def test_devices_exchange_gradients_and_share_the_work(name, tmp_path, monkeypatch):
     """The compiled step: sums over devices alone, each half of the operations."""
     # one device would add up gradients of parts of its minibatch
-    monkeypatch.setattr(convolution, "_parts", lambda *_: 1)
-    shape = {"toy2d": (2,), "mnist_lsgan": (28, 28, 1), "cifar_dcgan": (32, 32, 3)}[
-        name
-    ]
+    monkeypatch.setattr(convolution_on_cpu, "_parts", lambda *_: 1)
+    shape = SHAPES[name]
     programs = {}
     for devices in (1, 2):
         config, _ = load_experiment(f"experiments/{name}.py")
