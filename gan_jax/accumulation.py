@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from gan_jax.games import Game
 from gan_jax.networks import same_update
+from gan_jax.turns import is_lost
 
 
 def accumulated(game: Game, parts: int, together: int = 1) -> Game:
@@ -55,7 +56,10 @@ def _in_parts(loss, parts, together):
 
         def add(carry, i):
             moved, total = carry
-            part = jax.tree.map(lambda x: x[i + _is_lost(total)], each)
+            # Each part waits for the gradients of the one before: XLA would begin parts
+            # that are not in a loop at once, and their memory would add up.
+            i += is_lost(total)  # where it is, no part matters any more
+            part = jax.tree.map(lambda x: x[i], each)
             found, grads = jax.value_and_grad(loss, has_aux=True)(
                 params, same_update(stats, moved), opponent, numbers, *part
             )
@@ -81,13 +85,3 @@ def _in_parts(loss, parts, together):
         return found(params)
 
     return in_parts
-
-
-def _is_lost(total):
-    """1 where gradients are no numbers any more, so that it does not matter; else 0.
-
-    With this in its index, a part has to wait for the gradients of the one before. XLA
-    would begin parts that are not in a loop at once, and their memory would add up; of
-    `jax.lax.optimization_barrier` a CPU takes no notice.
-    """
-    return jnp.isnan(sum(x.ravel()[0] for x in jax.tree.leaves(total))).astype(int)
