@@ -1,5 +1,6 @@
 """What a command asks of its own process, seen in processes of their own."""
 
+import ctypes
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,54 @@ def test_large_blocks_are_of_huge_pages_and_stay(start, finish):
 def test_where_addresses_are_few_pages_stay_small(start, finish):
     limited = "import resource as r; r.setrlimit(r.RLIMIT_DATA, (2 << 30, 2 << 30))\n"
     assert huge_pages(finish(start("-c", limited + ALLOCATE))) == 0
+
+
+# many free blocks of middling size, as a compiler leaves them behind
+REMAINS = """
+import ctypes
+from gan_jax.loop import heap
+
+heap.prepare_heap()
+libc = heap.glibc()
+
+def ask(size):
+    return libc.malloc(ctypes.c_size_t(size))
+
+large = ask(4 << 20)
+blocks = [ask(1500 + i % 5000) for i in range(8000)]
+for block in [large, *blocks[::2]]:
+    libc.free(block)
+remains = heap.Remains(libc)
+
+def free():
+    counts = libc.mallinfo2()
+    return (counts.fordblks - counts.keepcost) >> 20
+
+print(free())
+for event in heap._COMPILED, heap._LOWERED, heap._COMPILED:
+    for seconds in 0.001, 10.0:
+        remains.listen(event, seconds)
+        print(free())
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="this C library has no counts"
+)
+def test_what_a_compiler_leaves_is_out_of_the_way(start, finish):
+    """Until the next large program is compiled; large blocks stay for all to use.
+
+    In MB that are free, but for the heap's end.
+    """
+    outcome = finish(start("-c", REMAINS))
+    assert outcome.status == 0, outcome.err
+    at_first, *then = map(int, outcome.out.split())
+    assert at_first >= 4 + 13
+    few = at_first - 12
+    assert [free <= few for free in then] == [
+        *(False, True),  # a small program was compiled, a large one
+        *(True, False),  # a small one will be, a large one
+        *(False, True),
+    ]
+    assert min(then) >= 4
+    assert max(then) == at_first

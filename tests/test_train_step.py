@@ -1,6 +1,7 @@
 """Algorithm 1: who moves when, on what, against whom."""
 
 import functools
+import re
 from pathlib import Path
 
 import flax.linen as nn
@@ -451,3 +452,24 @@ def test_what_no_step_could_do_is_refused():
     step, state, batch = setting(k=2, update="simultaneous")
     with pytest.raises(ValueError, match="one minibatch"):
         step(state, batch)
+
+
+def test_an_update_writes_over_the_parameters_without_a_copy():
+    """The compiled step of a CPU; XLA copies what is read after it was written over."""
+    game = gan(
+        network(mlp.Generator((5,), widths=(61, 62))),
+        network(mlp.Discriminator(widths=(67, 68))),
+        losses.non_saturating(),
+        priors.normal(dim=3),
+    )
+    batch = {"x": jnp.zeros((1, N, 5))}
+    first = {"x": batch["x"][0]}
+    state = init_state(game, sgd("d"), sgd("g"), HPARAMS, jax.random.key(0), first)
+    step = make_train_step(game, sgd("d"), sgd("g"))
+    text = jax.jit(step, donate_argnums=0).lower(state, batch).compile().as_text()
+    shapes = {x.shape for player in (state.d, state.g) for x in leaves(player.params)}
+    matrices = [shape for shape in shapes if len(shape) == 2 and 1 not in shape]
+    assert len(matrices) > 2
+    for rows, columns in matrices:
+        assert f"f32[{rows},{columns}]" in text
+        assert not re.search(rf"= f32\[{rows},{columns}\]\S* copy\(", text)

@@ -33,19 +33,28 @@ class _Counts(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in (*_names.split(), "keepcost")]
 
 
-def prepare_heap() -> None:
-    """Settles how this process allocates; before anything is computed."""
+def glibc() -> ctypes.CDLL | None:
+    """The C library, if it is glibc; None on macOS, with musl."""
     libc = ctypes.CDLL(None)
-    if not hasattr(libc, "mallopt"):  # macOS, musl
-        return
+    if not hasattr(libc, "mallopt"):
+        return None
     libc.malloc.restype = libc.sbrk.restype = ctypes.c_void_p
     libc.free.argtypes = [ctypes.c_void_p]
+    if hasattr(libc, "mallinfo2"):  # 2.33
+        libc.mallinfo2.restype = _Counts
+    return libc
+
+
+def prepare_heap() -> None:
+    """Settles how this process allocates; before anything is computed."""
+    libc = glibc()
+    if libc is None:
+        return
     libc.mallopt(_M_ARENA_MAX, 1)
     libc.mallopt(_M_MMAP_MAX, 0)
     libc.mallopt(_M_TRIM_THRESHOLD, -1)
     _ask_for_huge_pages(libc)
-    if hasattr(libc, "mallinfo2"):  # glibc 2.33
-        libc.mallinfo2.restype = _Counts
+    if hasattr(libc, "mallinfo2"):
         remains = Remains(libc)
         jax.monitoring.register_event_duration_secs_listener(remains.listen)
 
