@@ -11,7 +11,8 @@
     modulated     StyleGAN2's convolution by a kernel that a style has scaled
     levels        images that grow
     activations, pooling, initialisers
-    convolution   the three functions that convolutions and their derivatives are
+    convolution   the three functions that convolutions and their derivatives are, of
+                  `plain_convolution` or in the forms of `convolution_on_cpu`
 
 The layers compute what their plain counterparts in flax and lax compute, in values and
 in gradients of every order. They are written anew because XLA has slow paths on CPU
