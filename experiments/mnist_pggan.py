@@ -5,8 +5,7 @@
 As `celeba_pggan.py`, in narrow networks and with a short time for each level, for few
 CPU cores; the digits lie in frames of two black pixels. Levels begin at steps 0, 256,
 768 and 1280; the last one has faded in at step 1792. G learns half as fast as D: at
-equal rates D falls behind. In the same time `mnist_lsgan.py` and `mnist_stylegan2.py`
-make better digits.
+equal rates D falls behind. In the same time `mnist_lsgan.py` makes better digits.
 """
 
 from . import default
