@@ -237,6 +237,9 @@ def test_a_step_is_chosen_and_steps_are_rows(tmp_path):
     table = tables.of_entry(both)
     assert len(table.splitlines()) == 2 + 2
     assert table.index("step 1,000") < table.index("step 2,000")
+    first, _ = both.cells[0].runs
+    first.logged["rare"] = 3.0
+    assert tables.of_entry(both) == table  # a column is for what all rows have
 
 
 def test_runs_are_added_to_a_result_and_replace_their_own(tmp_path):

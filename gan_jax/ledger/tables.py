@@ -110,7 +110,7 @@ def summary(entry: Entry) -> str:
 
 
 def of_entry(entry: Entry) -> str:
-    """A row for each cell and step of an entry, a column for each value.
+    """A row for each cell and step of an entry, a column for each value of all rows.
 
     The last one is of real examples. Of a sweep, which has no other table, it is the
     values to be shown. An entry without runs is what was told of it.
@@ -119,7 +119,8 @@ def of_entry(entry: Entry) -> str:
         return entry.told["text"]
     groups = [(cell, group) for cell in entry.cells for group in _by_step(cell)]
     known = dict.fromkeys(name for _, group in groups for name in group.values)
-    names = _shown(entry, known) if _is_sweep(entry) else list(known)
+    everywhere = [x for x in known if all(x in group.values for _, group in groups)]
+    names = _shown(entry, known) if _is_sweep(entry) else everywhere
     rows = [
         [
             ", ".join(f"{k}={as_text(x)}" for k, x in cell.overrides.items()),
