@@ -119,7 +119,7 @@ def test_options_known_but_without_their_library_are_left_out(other_options):
     assert compiler._library() == others
 
 
-def test_only_programs_that_convolve_are_onednn_s():
+def test_only_programs_with_large_convolutions_are_onednn_s():
     if compiler._library() is not compiler._ONEDNN:
         pytest.skip("this XLA has no convolutions of oneDNN")
 
@@ -129,16 +129,38 @@ def test_only_programs_that_convolve_are_onednn_s():
     def multiply(x, w):
         return jnp.dot(x[0, 0], x[0, 0])
 
-    x, w = jnp.ones((2, 8, 16, 16)), jnp.ones((4, 8, 3, 3))
+    w = jax.ShapeDtypeStruct((64, 64, 3, 3), "float32")
+    large, small = (jax.ShapeDtypeStruct((n, 64, 32, 32), "float32") for n in (32, 1))
     texts = [
         compiler.compiled(function).lower(x, w).compile().as_text()
-        for function in (convolve, multiply)
+        for function, x in ((convolve, large), (convolve, small), (multiply, large))
     ]
-    assert ["__onednn$convolution" in text for text in texts] == [True, False]
-    assert "__onednn" not in texts[1]
+    assert ["__onednn$convolution" in text for text in texts] == [True, False, False]
+    assert "__onednn" not in texts[1] + texts[2]
 
 
-def test_the_options_change_the_library_and_not_the_result():
+def test_the_operations_of_convolutions_are_counted_wherever_they_are():
+    x, w = jnp.ones((2, 8, 8, 4)), jnp.ones((3, 3, 4, 6))
+    window = convolution.Window.over((8, 8), 3, 1, "SAME")
+
+    def twice(x, w):
+        inner = jax.jit(lambda x: jax.lax.map(lambda x: x, x))
+        return convolution.to_features(inner(x), w, window).sum() ** 2
+
+    products = 2 * 8 * 8 * 6 * 3 * 3 * 4
+    assert compiler.convolutions(twice, x, w) == [2 * products]
+    both = compiler.convolutions(jax.grad(twice, (0, 1)), x, w)
+    assert len(both) > 2
+    assert min(both) == 2 * products
+    members = compiler.convolutions(
+        jax.vmap(twice), *(jnp.stack([each] * 3) for each in (x, w))
+    )
+    assert members == [3 * 2 * products]
+    assert compiler.convolutions(jnp.dot, x[0, 0], x[0, 0].T) == []
+
+
+def test_the_options_change_the_library_and_not_the_result(monkeypatch):
+    monkeypatch.setattr(compiler, "_LARGE", 1)
     options = compiler._library()
     if options is None:
         pytest.skip("this XLA has other options")

@@ -1,8 +1,10 @@
 """How a function becomes a program for this backend."""
 
 import functools
+import math
 
 import jax
+from jax.extend import core
 
 _YNN = "xla_cpu_experimental_ynn_fusion_type"
 # oneDNN's convolutions, where this version carries them.
@@ -12,6 +14,8 @@ _ONEDNN = {
     _YNN: "LIBRARY_FUSION_TYPE_REDUCE",
     "xla_cpu_use_xnnpack": False,
 }
+# Operations of a convolution from which on oneDNN pays.
+_LARGE = 2e8
 # Of XLA's own two libraries of convolutions, the newer one is slower in training: these
 # are its products and sums alone.
 _EIGEN = {_YNN: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"}
@@ -28,8 +32,8 @@ def compiled(function):
 class _Program:
     """A function, jitted with the library that is best for what it computes.
 
-    Known once it is called or lowered: oneDNN is faster in convolutions alone, and its
-    programs cannot be kept for the next start.
+    Known once it is called or lowered: oneDNN is faster in large convolutions alone,
+    and its programs cannot be kept for the next start.
     """
 
     def __init__(self, function):
@@ -44,8 +48,9 @@ class _Program:
 
     def _for(self, arguments):
         if self._jitted is None:
-            convolves = has_convolutions(self._jit(), *arguments)
-            self._jitted = self._jit(compiler_options=_ONEDNN if convolves else _EIGEN)
+            largest = max(convolutions(self._jit(), *arguments), default=0)
+            options = _ONEDNN if largest >= _LARGE else _EIGEN
+            self._jitted = self._jit(compiler_options=options)
         return self._jitted
 
 
@@ -77,6 +82,22 @@ def _compiled_convolution(options):
         return ""
 
 
-def has_convolutions(step, *arguments) -> bool:
-    """Whether a function of such arguments convolves anything."""
-    return "conv_general_dilated" in str(jax.make_jaxpr(step)(*arguments))
+def convolutions(function, *arguments) -> list[int]:
+    """The operations of each convolution in a function of such arguments."""
+    return list(_convolutions(jax.make_jaxpr(function)(*arguments).jaxpr))
+
+
+def _convolutions(jaxpr):
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "conv_general_dilated":
+            kernel = equation.invars[1].aval.shape
+            outputs = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
+            places = math.prod(equation.outvars[0].aval.shape) // outputs
+            yield 2 * places * math.prod(kernel)
+        for inner in jax.tree.leaves(equation.params, is_leaf=_is_jaxpr):
+            if _is_jaxpr(inner):
+                yield from _convolutions(getattr(inner, "jaxpr", inner))
+
+
+def _is_jaxpr(x):
+    return isinstance(x, core.Jaxpr | core.ClosedJaxpr)

@@ -15,7 +15,7 @@ from gan_jax.data.stream import Records
 from gan_jax.errors import UsageError
 from gan_jax.lazy_turns import make_lazy_turns, with_lazy_turns
 from gan_jax.loop import parallel
-from gan_jax.loop.compiler import compiled, has_convolutions
+from gan_jax.loop.compiler import compiled, convolutions
 from gan_jax.pace import Pace
 from gan_jax.train_step import (
     algorithm_1,
@@ -218,7 +218,7 @@ def _many(step, lift, mesh, k, most):
 
     def steps(state, arrays, indices, key, count):
         first = state, arrays, indices[:k], key
-        if jax.default_backend() == "cpu" and has_convolutions(step, *first):
+        if jax.default_backend() == "cpu" and convolutions(step, *first):
             raise UsageError(
                 f"config.steps_per_dispatch={most}, but a CPU runs convolutions in a "
                 "loop twenty times slower; leave it at 0"

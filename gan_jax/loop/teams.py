@@ -12,7 +12,7 @@ import numpy as np
 from gan_jax.build import initial_state
 from gan_jax.data.feed import Feed, from_memory
 from gan_jax.loop import costs, parallel
-from gan_jax.loop.compiler import has_convolutions
+from gan_jax.loop.compiler import convolutions
 from gan_jax.loop.dispatch import Dispatch, make_dispatch
 from gan_jax.loop.observe import copied
 
@@ -152,4 +152,4 @@ def _convolves(config, built, dataset, state):
     batch = jax.eval_shape(dataset.view, examples, rows, key)
     game, players = built.game, (state.d.params, state.d.stats, state.g)
     numbers = jax.eval_shape(built.schedule, state.hparams, state.step)
-    return has_convolutions(game.d_loss, *players, numbers, batch, key)
+    return bool(convolutions(game.d_loss, *players, numbers, batch, key))
