@@ -93,6 +93,29 @@ def test_numbers_of_parameters(name):
     assert (count(G, z, y), count(D, *for_d)) == expected
 
 
+def test_a_projection_can_read_places_and_the_deviation_of_a_group():
+    x, y = normal(1, 8, 28, 28, 1), jnp.arange(8) % CLASSES
+    plain, told, read = (
+        projection.Discriminator(CLASSES, 2, **fields)
+        for fields in ({}, {"group": 4}, {"units": 5})
+    )
+    # one more number for the score and for each class; a layer in the place of a sum
+    assert count(told, x, y) - count(plain, x, y) == 1 + CLASSES
+    places, heads = dense(49 * 4, 5), (5 - 4) * (1 + CLASSES)
+    assert count(read, x, y) - count(plain, x, y) == places + heads
+    for module, apart in ((plain, False), (told, True)):
+        variables = filled(module, x, y)
+        alone = module.apply(variables, x[:1], y[:1])
+        among = module.apply(variables, x, y)[:1]
+        assert (np.abs(alone - among).max() > 1e-4) == apart
+    patch, far = np.zeros((2, 1, 64, 64, 1), np.float32)
+    patch[:, 28:32, 28:32] = far[:, 32:36, 28:32] = normal(2, 4, 4, 1)
+    for module, apart in ((plain, False), (read, True)):
+        variables = filled(module, patch, y[:1])
+        here, there = (module.apply(variables, at, y[:1]) for at in (patch, far))
+        assert (np.abs(here - there).max() > 1e-4) == apart
+
+
 @pytest.mark.parametrize(("size", "width"), [(32, None), (48, 4), (64, 4)])
 def test_labels_add_tables_to_residual_networks_and_nothing_else(size, width):
     """Two norms a block of G get ten rows each, D's score ten vectors (SNEmbedID)."""
@@ -154,7 +177,7 @@ SMALL = {
     ),
     "projection": (
         projection.Generator(TINY, CLASSES, 3),
-        projection.Discriminator(CLASSES, 3),
+        projection.Discriminator(CLASSES, 3, group=2, units=4),
     ),
     "sngan_resnet": (
         sngan_resnet.Generator(CIFAR, 3, CLASSES),
@@ -367,7 +390,7 @@ def test_spectral_norm_is_in_every_layer_of_a_projection():
         for path, _ in jax.tree_util.tree_leaves_with_path(variables["params"])
         if "kernel" in str(path)
     ]
-    assert len(kernels) == len(jax.tree.leaves(variables["spectral"])) == 6
+    assert len(kernels) == len(jax.tree.leaves(variables["spectral"])) == 7
     tenfold = jax.tree_util.tree_map_with_path(
         lambda path, leaf: 10 * leaf if "kernel" in str(path) else leaf,
         variables["params"],

@@ -1,7 +1,7 @@
 """The MNIST speedrun's newest record: good digits, on two CPU cores, in the least time.
 
-    python -m gan_jax.main --config=experiments/speedrun/mnist_2.py \\
-        --config.seed=0 --workdir=runs/mnist_2_0
+    python -m gan_jax.main --config=experiments/speedrun/mnist_3.py \\
+        --config.seed=0 --workdir=runs/mnist_3_0
 
 Time is that of the command, from its start to its last checkpoint, on two cores that do
 nothing else; compiled programs and decoded data may be there from a run before. What
@@ -19,11 +19,11 @@ G, augmentation, schedule, batch, precision, members side by side. A record is a
 beside this one, `mnist_0.py` the first, which says what it changed, and stands once its
 command was run again:
 
-    python -m gan_jax.results --add=runs/mnist_2_0,runs/mnist_2_1,...
+    python -m gan_jax.results --add=runs/mnist_3_0,runs/mnist_3_1,...
     python -m gan_jax.results --speedrun=mnist
 """
 
-from .mnist_2 import get_config
+from .mnist_3 import get_config
 
 TARGETS = {
     "frechet_mnist": ("at most", 0.20),

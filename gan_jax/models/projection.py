@@ -10,7 +10,7 @@ import functools
 from flax import linen as nn
 
 from gan_jax import layers
-from gan_jax.config.ranges import Count
+from gan_jax.config.ranges import Count, CountOrZero
 from gan_jax.errors import UsageError
 
 _normal = nn.initializers.normal(0.02)
@@ -57,13 +57,17 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Convolutions that halve the size, each before one that keeps it; a projection.
 
-    `width` channels, then twice as many; leaky ReLU of slope 0.1, sums over pixels.
+    `width` channels, then twice as many; leaky ReLU of slope 0.1.
     `weight` is that of every layer, the vectors of the classes among them.
+    `group`: images of which D is told how much they differ (Karras et al. 2018); 1: not
+    `units`: of a layer that reads all places; 0: what is read is the sum over them
     """
 
     classes: int
     width: Count = 64
     weight: layers.WeightName = "spectral"
+    group: Count = 1
+    units: CountOrZero = 0
 
     @nn.compact
     def __call__(self, x, y, *, train=False):
@@ -72,4 +76,11 @@ class Discriminator(nn.Module):
         for features in (self.width, 2 * self.width):
             x = nn.leaky_relu(layers.Conv(features, 4, 2, **how)(x), 0.1)
             x = nn.leaky_relu(layers.Conv(features, 3, **how)(x), 0.1)
-        return layers.Head("projection", self.classes, **how)(x.sum(axis=(1, 2)), y)
+        if self.group > 1:
+            x = layers.MinibatchStd(self.group)(x)
+        if self.units:
+            dense = layers.Dense(self.units, **how)
+            h = nn.leaky_relu(dense(x.reshape(len(x), -1)), 0.1)
+        else:
+            h = x.sum(axis=(1, 2))
+        return layers.Head("projection", self.classes, **how)(h, y)
