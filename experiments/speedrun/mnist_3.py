@@ -1,4 +1,4 @@
-"""D reads places and how a group differs, freer slopes, half the batch; falling rates."""
+"""D sees places and the spread of a group; freer slopes, half the batch, falling rates."""
 
 from . import mnist_2
 
