@@ -1,4 +1,4 @@
-"""D sees places and the spread of a group; freer slopes, half the batch, falling rates."""
+"""D sees places and a group's spread; freer slopes, half the batch, falling rates."""
 
 from . import mnist_2
 
