@@ -4,7 +4,7 @@ import functools
 import math
 
 import jax
-from jax.extend import core
+from jax.extend.core import jaxprs_in_params
 
 _YNN = "xla_cpu_experimental_ynn_fusion_type"
 # oneDNN's convolutions, where this version carries them.
@@ -94,10 +94,5 @@ def _convolutions(jaxpr):
             outputs = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
             places = math.prod(equation.outvars[0].aval.shape) // outputs
             yield 2 * places * math.prod(kernel)
-        for inner in jax.tree.leaves(equation.params, is_leaf=_is_jaxpr):
-            if _is_jaxpr(inner):
-                yield from _convolutions(getattr(inner, "jaxpr", inner))
-
-
-def _is_jaxpr(x):
-    return isinstance(x, core.Jaxpr | core.ClosedJaxpr)
+        for inner in jaxprs_in_params(equation.params):
+            yield from _convolutions(inner)
