@@ -77,9 +77,10 @@ class Checkpoints:
     def save(self, state) -> None:
         """Saves `state` under its step, unless that is there.
 
-        Waits for the state to be computed, but not for the disk: nobody may take over
-        its buffers. Raises OSError where there is no folder to write to, or no room:
-        also at the next call, or on leaving, of what was still being written.
+        Waits for the state to be computed, but not for the disk: a step that is given
+        its buffers meanwhile works on copies. Raises OSError where there is no folder
+        to write to, or no room: also at the next call, or on leaving, of what was still
+        being written.
         """
         step = int(state.step)
         if step == self._latest:
