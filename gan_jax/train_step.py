@@ -61,9 +61,9 @@ def make_train_step(
         for key, (player, j) in zip(turn_keys(state, len(plan)), plan, strict=True):
             state, seen = turns[player](state, minibatch(batch, j), key)
             metrics |= seen
-        return state.replace(step=state.step + 1), metrics
+        return state, metrics
 
-    def together(state, batch, d_base=None, g_base=None):
+    def simultaneous(state, batch, d_base=None, g_base=None):
         if count(batch) != 1:
             raise ValueError(f"{update} updates share one minibatch: k = 1")
         (key,) = turn_keys(state, 1)
@@ -71,24 +71,24 @@ def make_train_step(
         g_moved, g_metrics = turns["g"](state, minibatch(batch, 0), key, g_base)
         return g_moved.replace(d=d_moved.d), d_metrics | g_metrics
 
-    def simultaneous(state, batch):
-        state, metrics = together(state, batch)
-        return state.replace(step=state.step + 1), metrics
-
     def extragradient(state, batch):
-        ahead, _ = together(state, batch)
+        ahead, _ = simultaneous(state, batch)
         ahead = ahead.replace(g_ema=state.g_ema)  # of where G has been
-        state, metrics = together(ahead, batch, state.d.params, state.g.params)
-        return state.replace(step=state.step + 1), metrics
+        return simultaneous(ahead, batch, state.d.params, state.g.params)
 
-    steps = {
+    updates = {
         "alternating": alternating,
         "simultaneous": simultaneous,
         "extragradient": extragradient,
     }
-    if update not in steps or (update != "alternating" and g_steps != 1):
+    if update not in updates or (update != "alternating" and g_steps != 1):
         raise ValueError(f"update={update!r} with g_steps={g_steps}")
-    return steps[update]
+
+    def train_step(state, batch):
+        state, metrics = updates[update](state, batch)
+        return state.replace(step=state.step + 1), metrics
+
+    return train_step
 
 
 def count(batch) -> int:
