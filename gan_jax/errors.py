@@ -10,6 +10,10 @@ class UsageError(ValueError):
     exit_status = 2
 
 
+class DamagedError(UsageError):
+    """What was saved is not whole any more."""
+
+
 class Interrupted(Exception):
     """A signal ended the run; its state was saved first."""
 

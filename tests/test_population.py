@@ -1,5 +1,6 @@
 """Many runs in one program: each member is as if it had trained alone."""
 
+import errno
 import json
 import re
 import shutil
@@ -16,7 +17,7 @@ from gan_jax.config.files import load_experiment, override
 from gan_jax.config.hparams import number_fields
 from gan_jax.data import loading
 from gan_jax.errors import DivergedError, UsageError
-from gan_jax.loop import parallel, population, teams
+from gan_jax.loop import checkpoint, parallel, population, teams
 from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.loop.population import structure, train_population
 from gan_jax.loop.train import prepare
@@ -375,6 +376,22 @@ def test_a_damaged_checkpoint_of_a_member_sends_all_to_the_one_before(tmp_path, 
     assert "2 members, side by side, resume from step 10" in said
     for workdir, state in zip(workdirs, expected, strict=True):
         assert far(learned(workdir, 20), state) == 0
+
+
+def test_a_checkpoint_that_cannot_be_read_now_sends_nobody_back(tmp_path, monkeypatch):
+    configs = [experiment(SHRUNK | SGD, seed=seed) for seed in (0, 1)]
+    workdirs = [tmp_path / "0", tmp_path / "1"]
+    train_population(configs, workdirs)
+    longer = [experiment(SHRUNK | SGD, seed=seed, steps=30) for seed in (0, 1)]
+
+    def load(path, like):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "_load", load)
+        with pytest.raises(UsageError, match=r"20 in .* cannot be read now"):
+            train_population(longer, workdirs)
+    assert [saved_steps(w / "checkpoints") for w in workdirs] == [[10, 20]] * 2
 
 
 def test_a_member_whose_samples_overflow_diverges_alone(tmp_path):

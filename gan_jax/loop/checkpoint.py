@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.errors import UsageError, is_of_memory
+from gan_jax.errors import DamagedError, UsageError, is_of_memory
 from gan_jax.loop import multihost
 
 _KEEP = 3
@@ -87,10 +87,9 @@ class Checkpoints:
             return
         if multihost.is_chief():
             self._refuse_lack_of_room(state)
+        about = {"crc32": checksums(state)}
         with self._writing(), self._context():
-            self._orbax.save_async(
-                step, state, force=True, custom_metadata={"crc32": checksums(state)}
-            )
+            self._orbax.save_async(step, state, force=True, custom_metadata=about)
         self._latest = step
 
     def _refuse_lack_of_room(self, state):
@@ -145,8 +144,9 @@ def restore(root: Path, like, step: int | None = None, mesh=None):
     mesh: the devices to put it on; None for the default one. It does not matter which
           devices it was saved from
 
-    Damaged checkpoints are passed over with a line on stderr. Raises UsageError where
-    none is left, or where one cannot be read for a reason that may pass.
+    Damaged checkpoints are passed over with a line on stderr. Raises DamagedError where
+    none is left, UsageError where one is not there, or cannot be read for a reason that
+    may pass.
     """
     _quiet_orbax()
     steps = saved_steps(root)
@@ -165,17 +165,17 @@ def restore(root: Path, like, step: int | None = None, mesh=None):
         try:
             return _load(root / str(candidate), like)
         except Exception as error:  # Orbax raises many kinds for a damaged file
-            *_, cause = _chain(error)
-            reason = _one_line(cause)
-            if _passes(cause):
+            chain = list(_chain(error))
+            reason = _one_line(chain[-1])
+            if any(map(_passes, chain)):
                 raise UsageError(
                     f"checkpoint {candidate} in {root} cannot be read now ({reason})"
                 ) from None
             print(f"checkpoint {candidate} is damaged ({reason})", file=sys.stderr)
     if step is not None:
         others = ", ".join(str(other) for other in steps if other != step) or "none"
-        raise UsageError(f"checkpoint {step} in {root} is damaged; others: {others}")
-    raise UsageError(f"no checkpoint in {root} can be read")
+        raise DamagedError(f"checkpoint {step} in {root} is damaged; others: {others}")
+    raise DamagedError(f"no checkpoint in {root} can be read")
 
 
 def _chain(error):
@@ -214,12 +214,24 @@ def _passes(error) -> bool:
 
 def _load(path: Path, like):
     ocp, path = _orbax(), path.absolute()
+    _open_all(path)
     saved = ocp.metadata(path).custom_metadata["crc32"]
     state = ocp.load(path, like, checkpointable_name="state")
     wrong = [leaf for leaf, crc in checksums(state).items() if saved.get(leaf) != crc]
     if wrong:
         raise ValueError(f"checksum mismatch in {', '.join(wrong[:3])}")
     return state
+
+
+def _open_all(path):
+    """Raises the OSError of what cannot be opened, which Orbax has other words for."""
+
+    def refuse(error):
+        raise error
+
+    for folder, _, files in os.walk(path, onerror=refuse):
+        for file in files:
+            open(os.path.join(folder, file), "rb").close()
 
 
 def checksums(tree) -> dict[str, int]:

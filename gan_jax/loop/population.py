@@ -21,7 +21,7 @@ from gan_jax.config.files import fields
 from gan_jax.config.hparams import number_fields
 from gan_jax.config.validation import validate
 from gan_jax.data.stream import Records
-from gan_jax.errors import DivergedError, UsageError
+from gan_jax.errors import DamagedError, DivergedError, UsageError
 from gan_jax.init_from import first_state
 from gan_jax.loop.checkpoint import restore, saved_steps
 from gan_jax.loop.log import say
@@ -147,7 +147,7 @@ def _resumptions(members, case):
             try:
                 case.state(members[workdir], workdir, step)
                 whole.add((workdir, step))
-            except UsageError:  # damaged, which is said; the one before may do
+            except DamagedError:  # which is said; the one before may do
                 saved[workdir].discard(step)
                 if not saved[workdir]:
                     raise
