@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import signal
 import socket
 import time
@@ -33,7 +34,8 @@ TWO_DEVICES = {"XLA_FLAGS": xla_flags(2), "NPROC": "8"}
 def job(start, small, tmp_path):
     """Starts the processes of a job with two devices each."""
 
-    def job(n, *flags, workdir=tmp_path / "job"):
+    def job(n, *flags, workdir=tmp_path / "job", own=()):
+        """own: a further flag of each process"""
         port = free_port()
         return [
             start(
@@ -48,6 +50,7 @@ def job(start, small, tmp_path):
                 f"--num_processes={n}",
                 f"--process_id={i}",
                 *flags,
+                *own[i : i + 1],
                 **TWO_DEVICES,
             )
             for i in range(n)
@@ -212,6 +215,18 @@ def test_a_work_directory_of_another_run_ends_all_processes(
     outcomes = [finish(process) for process in job(2, changed, workdir=alone)]
     assert [outcome.status for outcome in outcomes] == [2, 2], outcomes
     assert "holds a run of another config" in outcomes[0].err
+
+
+def test_processes_that_see_different_checkpoints_end_alike(
+    job, finish, alone, tmp_path
+):
+    own = [f"--workdir={tmp_path}/{name}" for name in ("there", "empty")]
+    shutil.copytree(alone, tmp_path / "there")
+    outcomes = [finish(process) for process in job(2, "--config.steps=30", own=own)]
+    assert [outcome.status for outcome in outcomes] == [2, 2], outcomes
+    for outcome in outcomes:
+        assert "would go on from different steps (20, 0)" in outcome.err
+    assert saved_steps(tmp_path / "there" / "checkpoints") == [10, 20]
 
 
 def test_a_coordinator_that_is_not_reached_is_named(start, finish, tmp_path):

@@ -13,6 +13,7 @@ import time
 import traceback
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 
 from gan_jax.errors import DivergedError, Interrupted, StorageError, UsageError
@@ -29,6 +30,18 @@ def wait_for_all(name: str) -> None:
     """Waits until every process of the job is here."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)
+
+
+def refuse_other_steps(step: int) -> None:
+    """Raises UsageError in all processes of the job, unless all go on from `step`."""
+    if jax.process_count() == 1:
+        return
+    found = multihost_utils.process_allgather(np.int32(step)).tolist()
+    if len(set(found)) > 1:
+        raise UsageError(
+            "the processes of this job would go on from different steps "
+            f"({', '.join(map(str, found))}); --workdir must be one folder for all"
+        )
 
 
 @contextlib.contextmanager

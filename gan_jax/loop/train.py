@@ -120,9 +120,13 @@ def _train_on(config, built, dataset, workdir, experiment, mesh, like, state, be
 
 def _newest(config, built, workdir, like, mesh):
     """The state that a run goes on from, and whether it is a saved one."""
-    if not saved_steps(workdir / "checkpoints"):
+    saved = saved_steps(workdir / "checkpoints")
+    multihost.refuse_other_steps(max(saved, default=0))
+    if not saved:
         return first_state(config, built), False
-    return restore(workdir / "checkpoints", like, mesh=mesh), True
+    state = restore(workdir / "checkpoints", like, mesh=mesh)
+    multihost.refuse_other_steps(int(state.step))  # one may have found damage
+    return state, True
 
 
 def _refuse_on_several_hosts(config):
