@@ -96,6 +96,27 @@ def test_where_addresses_are_few_pages_stay_small(start, finish):
     assert huge_pages(finish(start("-c", limited + ALLOCATE))) == 0
 
 
+CONNECTED = """
+import jax
+from gan_jax.loop import heap
+
+heap._SECONDS = dict.fromkeys(heap._SECONDS, 0.0)
+heap.Remains.give_back = lambda self: print("back")
+heap.Remains.put_aside = lambda self: print("aside")
+for _ in range(2):
+    heap.prepare_heap()
+jax.jit(lambda x: x + 1).lower(1.0).compile()
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="this C library has no counts"
+)
+def test_a_compiler_is_listened_to(start, finish):
+    """Once, however often the heap is prepared; the names of events are JAX's own."""
+    assert finish(start("-c", CONNECTED)).out.split() == ["back", "aside"]
+
+
 # many free blocks of middling size, as a compiler leaves them behind
 REMAINS = """
 import ctypes

@@ -10,6 +10,7 @@ third, unless the program comes from the cache of compiled ones.
 """
 
 import ctypes
+import functools
 import threading
 
 import jax
@@ -45,6 +46,7 @@ def glibc() -> ctypes.CDLL | None:
     return libc
 
 
+@functools.cache  # once is enough
 def prepare_heap() -> None:
     """Settles how this process allocates; before anything is computed."""
     libc = glibc()
