@@ -68,6 +68,8 @@ CONVOLUTIONS = [
     (4, 16, 4, 2, 1, 44),  # fewer places than features
     (7, 4, 7, 1, 0, 1),  # a single place, and a single feature
     (7, 4, 1, 1, 0, 1),  # ... of a kernel's gradient
+    (2, 1, 4, 2, 1, 1),  # ... within an image's gradient
+    (1, 1, 1, 1, 0, 1),
     (3, 2, 3, 1, 1, 30),  # ... at every pixel
 ]
 

@@ -16,8 +16,9 @@ from gan_jax.layers import plain_convolution as plain
 
 def to_features(x, w, window):
     """The form of a convolution of images x with the kernel w, if not the plain one."""
-    # XLA is a hundred times slower where the kernel is larger than the image; and
-    # oneDNN is wrong where a single feature has a single place (as of jaxlib 0.12.0)
+    # XLA is a hundred times slower where the kernel is larger than the image. A single
+    # place is one product of matrices; oneDNN is wrong about it where there is also a
+    # single feature (as of jaxlib 0.12.0)
     larger = window.kernel > min(window.image)
     return _unfold_image if larger or window.features == (1, 1) else None
 
@@ -93,7 +94,9 @@ def _kernel_of_parts(parts, x, y, window):
     pads = zip(window.padding, missing, strict=True)
     window = window._replace(padding=tuple((a, b - more) for (a, b), more in pads))
     pairs = zip(jnp.split(x, parts), jnp.split(y, parts), strict=True)
-    return sum(plain.to_kernel(*pair, window) for pair in pairs)
+    kernels = (plain.to_kernel(*pair, window) for pair in pairs)
+    wide = jnp.promote_types(x.dtype, jnp.float32)  # or each addition rounds to 8 bits
+    return sum(w.astype(wide) for w in kernels).astype(x.dtype)
 
 
 def _missing(window):

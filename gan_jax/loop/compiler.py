@@ -15,7 +15,7 @@ _ONEDNN = {
     "xla_cpu_use_xnnpack": False,
 }
 # Operations of a convolution from which on oneDNN pays.
-_LARGE = 2e8
+_LARGE = 1e8
 # Of XLA's own two libraries of convolutions, the newer one is slower in training: these
 # are its products and sums alone.
 _EIGEN = {_YNN: "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"}
@@ -83,7 +83,11 @@ def _compiled_convolution(options):
 
 
 def convolutions(function, *arguments) -> list[int]:
-    """The operations of each convolution in a function of such arguments."""
+    """The operations of each convolution in a function of such arguments.
+
+    Those with the zeros between strides are no operations; those of
+    `jax.lax.platform_dependent` are counted for every platform.
+    """
     return list(_convolutions(jax.make_jaxpr(function)(*arguments).jaxpr))
 
 
@@ -93,6 +97,7 @@ def _convolutions(jaxpr):
             kernel = equation.invars[1].aval.shape
             outputs = kernel[equation.params["dimension_numbers"].rhs_spec[0]]
             places = math.prod(equation.outvars[0].aval.shape) // outputs
-            yield 2 * places * math.prod(kernel)
+            of_zeros = math.prod(equation.params["lhs_dilation"])
+            yield 2 * places * math.prod(kernel) // of_zeros
         for inner in jaxprs_in_params(equation.params):
             yield from _convolutions(inner)

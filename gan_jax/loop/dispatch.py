@@ -39,8 +39,8 @@ class Dispatch(NamedTuple):
               are logged.
     most:     steps that one call may take
     programs: (state, feed) -> [(program, arguments, times)], what one step runs:
-              functions made by `jax.jit`, and how often each is called, less than
-              once where it is not called in every step
+              functions that are called and lowered as those of `jax.jit`, and how
+              often each is called, less than once where it is not in every step
     ends:     steps that no call may pass, but only come to
     """
 
@@ -55,7 +55,7 @@ def make_dispatch(config, built, dataset, mesh, population=False) -> Dispatch:
 
     population: whether leaves of the state, of the feed's indices and key, and of the
                 metrics begin with an axis of members, which train side by side; one
-                whose loss is no longer finite stays as it was before that step
+                whose loss is no longer finite stays as it was before that update
     """
 
     def of(game):
