@@ -14,6 +14,14 @@ class DamagedError(UsageError):
     """What was saved is not whole any more."""
 
 
+class NotFiniteError(UsageError):
+    """What was measured is no finite number."""
+
+
+class InUseError(UsageError):
+    """Another process holds what was asked for."""
+
+
 class Interrupted(Exception):
     """A signal ended the run; its state was saved first."""
 
@@ -50,6 +58,13 @@ def is_of_memory(error: BaseException) -> bool:
         or "RESOURCE_EXHAUSTED" in said
         or "can't start new thread" in said
     )
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether it says nothing of a file that is read: no right to it, no memory, too
+    many open files, a network file system that changes."""
+    passing = errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE
+    return is_of_memory(error) or getattr(error, "errno", None) in passing
 
 
 def did_you_mean(word: str, known) -> str:

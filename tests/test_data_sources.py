@@ -1,5 +1,7 @@
 """Every source against an independent reading of what it reads."""
 
+import errno
+import functools
 import gzip
 import io
 import json
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.data import arrays, cache, digits, folder, tfds
+from gan_jax.data import arrays, cache, digits, folder, image_files, tfds
 from gan_jax.data.source import Source, parse_split, select, split_name, split_range
 from gan_jax.errors import UsageError
 
@@ -802,6 +804,49 @@ def test_files_that_cannot_be_read_may_be_left_out(tmp_path):
     with pytest.raises(UsageError, match="cannot be read as an image") as error:
         folder.load(**how)
     assert "skip_bad" not in str(error.value)
+
+
+def test_files_that_may_be_read_another_time_are_not_left_out(tmp_path):
+    """Or the data would change by themselves."""
+    files = [tmp_path / f"{i}.png" for i in range(3)]
+
+    def read(file, error):
+        if file == files[1]:
+            raise error
+        return np.zeros((4, 4, 1), np.uint8)
+
+    closed = PermissionError(errno.EACCES, "Permission denied")
+    with pytest.raises(UsageError, match=r"1\.png.*Permission denied") as raised:
+        image_files.read_all(files, functools.partial(read, error=closed), True)
+    assert "skip_bad" not in str(raised.value)
+    with pytest.raises(MemoryError):
+        image_files.read_all(files, functools.partial(read, error=MemoryError()), True)
+    bad = functools.partial(read, error=ValueError("bad"))
+    assert image_files.read_all(files, bad, True)[1].tolist() == [True, False, True]
+
+
+def test_memory_that_is_not_enough_is_no_damage(tmp_path, monkeypatch):
+    np.save(tmp_path / "x.npy", np.zeros((2, 4)))
+    for error, says in (
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            "cannot be read now: .*Too many",
+        ),
+        (ValueError("bad magic"), "is damaged: bad magic"),
+    ):
+        monkeypatch.setattr(np, "load", raises(error))
+        with pytest.raises(UsageError, match=says):
+            arrays.load(path=str(tmp_path / "x.npy"))
+    monkeypatch.setattr(np, "load", raises(MemoryError("7 GiB")))
+    with pytest.raises(MemoryError, match="7 GiB"):
+        arrays.load(path=str(tmp_path / "x.npy"))
+
+
+def raises(error):
+    def function(*arguments, **keywords):
+        raise error
+
+    return function
 
 
 @pytest.mark.parametrize(("depth", "top"), [(10, 900), (12, 4095), (14, 9000)])

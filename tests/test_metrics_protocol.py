@@ -202,6 +202,12 @@ def test_a_record_that_names_a_file_does_not_run_it(tmp_path, monkeypatch):
     assert not (tmp_path / "ran").exists()
 
 
+def test_what_is_no_text_is_one_line(tmp_path):
+    (tmp_path / FILE).write_bytes(b"\xff\xfe\n")
+    with pytest.raises(UsageError, match="line 1"):
+        read(tmp_path)
+
+
 def test_a_torn_last_line_is_left_out_but_no_other(tmp_path):
     line = measured().to_json()
     (tmp_path / FILE).write_text(f"{line}\n{line[:40]}")

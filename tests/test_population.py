@@ -21,6 +21,8 @@ from gan_jax.loop import checkpoint, parallel, population, teams
 from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.loop.population import structure, train_population
 from gan_jax.loop.train import prepare
+from gan_jax.metrics import judge
+from gan_jax.metrics.case import Result
 
 RATE = "d_optimizer.learning_rate"
 SGD = {
@@ -415,6 +417,16 @@ def test_a_member_whose_samples_overflow_diverges_alone(tmp_path):
     assert checkpoints(tmp_path / "good") == [4]
     with pytest.raises(DivergedError, match="diverged: "):
         gan_jax.train(configs[1], tmp_path / "alone")
+
+
+def test_samples_whose_distance_overflows_diverge(tmp_path, monkeypatch):
+    """Each of them is a number, and so are losses and parameters."""
+    config = experiment(SGD | {"steps": 4, "evaluate_every": 2, "sample_every": 4})
+    config.evaluate_metrics = ("sliced_wasserstein",)
+    infinite = Result({"sliced_wasserstein": float("inf")}, {})
+    monkeypatch.setitem(judge.METRICS, "sliced_wasserstein", lambda case: infinite)
+    with pytest.raises(DivergedError, match="diverged: sliced_wasserstein: not finite"):
+        gan_jax.train(config, tmp_path / "run")
 
 
 def test_a_turn_whose_loss_was_not_finite_is_not_forgotten():

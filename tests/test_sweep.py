@@ -1,5 +1,6 @@
 """Sweeps of tiny runs: what is recorded, what goes on, what is refused."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -19,8 +20,9 @@ from gan_jax import cli
 from gan_jax.config.files import load_experiment
 from gan_jax.errors import UsageError
 from gan_jax.sweep import __main__ as command
-from gan_jax.sweep import folder, local, plan
+from gan_jax.sweep import folder, local, plan, run
 from gan_jax.sweep.folder import Status, Sweep, claim, read_status, write_status
+from gan_jax.sweep.progress import Progress
 
 FLAGS = (
     "--config.devices=1",
@@ -286,6 +288,33 @@ def test_a_point_that_another_process_has_is_left_alone(tmp_path):
     write_status(tmp_path / "b", "done")
     folder.record_death(tmp_path, ["b"], "killed")
     assert read_status(tmp_path / "b").status == "done"
+
+
+def test_a_point_that_cannot_be_written_is_not_taken_for_another_s(tmp_path, capsys):
+    (tmp_path / "a").write_text("a file")
+    with contextlib.ExitStack() as stack:
+        with pytest.raises(UsageError, match="a cannot be written"):
+            run._claim(stack, tmp_path / "a")
+        assert run._claim(stack, tmp_path / "b")
+    folder.record_death(tmp_path, ["a"], "killed")
+    said = capsys.readouterr().err
+    assert said.startswith("a: killed, and ")
+    assert "cannot be written" in said
+
+
+def test_a_point_that_goes_on_after_an_interruption_is_not_over(tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    progress = Progress(tmp_path, {"a": 10, "b": 10})
+    progress.show(["a"], "running")
+    for status in ("running", "interrupted", "running", "done"):
+        write_status(tmp_path / "a", status)
+        progress._look()
+        over = status in ("interrupted", "done")
+        assert progress._counts().startswith(f"{int(over)}/2 points")
+        assert ("interrupted" in progress._counts()) == (status == "interrupted")
+    assert progress._counts().startswith("1/2 points")
+    said = capsys.readouterr().err
+    assert said.index("a: interrupted") < said.index("a: done")
 
 
 # Which sweep a folder holds

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gan_jax.data.source import split_name
-from gan_jax.errors import UsageError, nearest
+from gan_jax.errors import UsageError, is_of_memory, may_pass, nearest
 
 # names of examples and of their labels that are known, beside x, y and input
 _NAMES = (
@@ -61,6 +61,8 @@ def _attempt(path, function, *arguments, **keywords):
     try:
         return function(*arguments, **keywords)
     except Exception as error:  # numpy, zipfile and zlib raise many kinds
+        if is_of_memory(error):
+            raise
         if "object" in str(error).lower():
             raise UsageError(
                 f"{path} holds Python objects, which are never unpickled; save plain "
@@ -68,7 +70,8 @@ def _attempt(path, function, *arguments, **keywords):
             ) from error
         # zipfile quotes what it took for a name
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UsageError(f"{path} is damaged: {reason}") from error
+        how = "cannot be read now" if may_pass(error) else "is damaged"
+        raise UsageError(f"{path} {how}: {reason}") from error
 
 
 def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from gan_jax.data.finding import find
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, is_of_memory, may_pass
 
 # formats of 8 bits a channel
 _SHALLOW = {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".webp"}
@@ -86,7 +86,8 @@ def read_all(
     notes:    a line that counts what is not, if anything is
 
     Raises UsageError that names the files that cannot be read, unless `skip_bad` leaves
-    them out and some are left, or an image whose shape is not that of the first.
+    them out and some are left, or an image whose shape is not that of the first. Files
+    that may be read another time are not left out, which would change the data.
     """
 
     def attempt(file):
@@ -112,10 +113,13 @@ def read_all(
             x[i], readable[i] = image, True
     if not errors:
         return x, readable, ()
-    if x is not None and skip_bad:
+    if of_memory := [error for error in errors.values() if is_of_memory(error)]:
+        raise of_memory[0]
+    others = x is not None and not any(map(may_pass, errors.values()))
+    if others and skip_bad:
         said = f"left out as unreadable, of {len(files):,}: {with_reason(errors)}"
         return x[readable], readable, (said,)
-    advice = "" if x is None else "; data.skip_bad=true goes on without them"
+    advice = "; data.skip_bad=true goes on without them" if others else ""
     raise UsageError(
         f"cannot be read as an image: {with_reason(errors)}{advice}"
     ) from next(iter(errors.values()))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, is_of_memory, may_pass
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +96,11 @@ def open_split(folder: Path, name: str) -> tuple[Reader, tuple[str, ...]]:
     except UsageError:
         raise
     except Exception as error:  # of damaged records, TFDS raises nearly anything
+        if is_of_memory(error):
+            raise
         reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"{folder} is damaged: {reason}") from error
+        how = "cannot be read now" if may_pass(error) else "is damaged"
+        raise UsageError(f"{folder} {how}: {reason}") from error
     read = Reader(stored, image, label, (), f"{info.name} {name}")
     first = read.one(0)
     try:

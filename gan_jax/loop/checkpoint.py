@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.errors import DamagedError, UsageError, is_of_memory
+from gan_jax.errors import DamagedError, UsageError, is_of_memory, may_pass
 from gan_jax.loop import multihost
 
 _KEEP = 3
@@ -167,7 +167,7 @@ def restore(root: Path, like, step: int | None = None, mesh=None):
         except Exception as error:  # Orbax raises many kinds for a damaged file
             chain = list(_chain(error))
             reason = _one_line(chain[-1])
-            if any(map(_passes, chain)):
+            if any(map(may_pass, chain)):
                 raise UsageError(
                     f"checkpoint {candidate} in {root} cannot be read now ({reason})"
                 ) from None
@@ -204,12 +204,6 @@ def _is_not_orbax(record):
     if record.exc_info:
         places += [frame.filename for frame in traceback.extract_tb(record.exc_info[2])]
     return not any(f"{os.sep}orbax{os.sep}" in place for place in places)
-
-
-def _passes(error) -> bool:
-    """Whether it says nothing of the file: no right to it, no memory, no more files."""
-    passing = errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ESTALE
-    return is_of_memory(error) or getattr(error, "errno", None) in passing
 
 
 def _load(path: Path, like):

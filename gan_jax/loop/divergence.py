@@ -2,9 +2,9 @@
 
 "halve_rates" goes back to the newest checkpoint, or to the start, with half the
 learning rates of both players, and on from there; where a schedule changes them, with
-half of what it gives. How often it did is in config.json
-and, as `rate_factor`, in every row that is logged afterwards; where a run is resumed
-depends on its steps alone, so that it ends bit for bit as if it had not been stopped.
+half of what it gives. How often it did is in config.json and, as `rate_factor`, in
+every row of training that is logged afterwards; where a run is resumed depends on its
+steps alone, so that it ends bit for bit as if it had not been stopped.
 """
 
 from typing import NamedTuple

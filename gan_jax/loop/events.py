@@ -21,7 +21,9 @@ class Events:
     def __init__(self, folder: Path, step: int):
         self._folder = folder
         folder.mkdir(exist_ok=True)
-        self._file = EventsWriter(str(folder / "events"))
+        # tensorboardX names files by the second, and writes over one that is there
+        suffix = f".{time.time_ns()}"
+        self._file = EventsWriter(str(folder / "events"), filename_suffix=suffix)
         start = SessionLog(status=SessionLog.START)
         self._write(step=step + 1, session_log=start)
 

@@ -11,7 +11,7 @@ import jax
 
 from gan_jax import provenance
 from gan_jax.config.files import changed_fields, from_json, to_json
-from gan_jax.errors import UsageError
+from gan_jax.errors import InUseError, UsageError
 from gan_jax.files import write_text
 from gan_jax.loop import clock
 from gan_jax.loop.checkpoint import saved_steps
@@ -126,14 +126,15 @@ def forget_after(workdir: Path, step: int | None) -> None:
 def claim(workdir, name=".lock", timeout=0.0):
     """Holds the work directory for this process alone, by a lock of this name.
 
-    Raises UsageError where another process still does after `timeout` seconds.
+    Raises InUseError where another process still does after `timeout` seconds,
+    UsageError where there is no lock to be had.
     """
     lock = filelock.FileLock(workdir / name)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=timeout)
     except filelock.Timeout:
-        raise UsageError(f"{workdir} is in use by another process") from None
+        raise InUseError(f"{workdir} is in use by another process") from None
     except OSError as error:
         raise UsageError(
             f"work directory {workdir} cannot be written: {error.strerror}"

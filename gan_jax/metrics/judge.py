@@ -8,7 +8,7 @@ import math
 import time
 
 from gan_jax.config.files import title
-from gan_jax.errors import UsageError, nearest
+from gan_jax.errors import NotFiniteError, UsageError, nearest
 from gan_jax.metrics import of_labels, of_samples
 from gan_jax.metrics.case import Case
 from gan_jax.metrics.protocol import Measurement, Protocol
@@ -52,7 +52,8 @@ def judge(case: Case, names, *, model="", run="", step=None, **generator):
     generator: batch_norm, ema, labels, inputs and truncation of the protocol; none for
                real data
 
-    Raises UsageError, with the metric's name, where one cannot be measured.
+    Raises UsageError, with the metric's name, where one cannot be measured, and
+    NotFiniteError where it is no finite number.
     """
     require_metrics(names)
     for name in names:
@@ -62,7 +63,7 @@ def judge(case: Case, names, *, model="", run="", step=None, **generator):
         except UsageError as error:
             raise UsageError(f"{name}: {error}") from None
         if not all(map(math.isfinite, result.values.values())):
-            raise UsageError(f"{name}: not finite: {result.values}")
+            raise NotFiniteError(f"{name}: not finite: {result.values}")
         measured = {"samples": len(case.samples), "seed": case.seed}
         yield (
             Measurement(

@@ -167,7 +167,9 @@ def _alone(workdir):
 
 def _lines(file):
     try:
-        return file.read_text().splitlines(keepends=True) if file.exists() else []
+        if not file.exists():
+            return []
+        return file.read_text(errors="replace").splitlines(keepends=True)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
 

@@ -9,6 +9,7 @@ NAME/log.txt         what its process printed
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import filelock
 
 from gan_jax.config.files import FREE_FIELDS, changed_fields, from_json
-from gan_jax.errors import UsageError
+from gan_jax.errors import InUseError, UsageError
 from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.loop.workdir import claim as claim_workdir
 from gan_jax.loop.workdir import refuse_another_run
@@ -183,10 +184,15 @@ def record_death(folder: Path, names: Iterable[str], reason: str) -> None:
     """Marks as failed the points of a process that ended without a word of them."""
     for name in names:
         workdir = points.place(folder, name)
-        with contextlib.suppress(UsageError), claim(workdir, timeout=0):
-            status = read_status(workdir)
-            if status is None or status.status == "running":
-                write_status(workdir, "failed", reason)
+        try:
+            with claim(workdir, timeout=0):
+                status = read_status(workdir)
+                if status is None or status.status == "running":
+                    write_status(workdir, "failed", reason)
+        except InUseError:
+            pass  # by a process that will say itself how it ended
+        except UsageError as error:
+            print(f"{name}: {reason}, and {error}", file=sys.stderr)
 
 
 def newest_saved(workdir: Path) -> int | None:
@@ -213,7 +219,7 @@ def newest_step(workdir: Path) -> int:
 def claim(workdir: Path, timeout: float):
     """Holds a point, so that no other process of the sweep works on it.
 
-    Raises UsageError where one still does after `timeout` seconds.
+    Raises InUseError where one still does after `timeout` seconds.
     """
     return claim_workdir(workdir, ".point.lock", timeout)
 

@@ -68,12 +68,15 @@ class Progress:
 
     def _look(self):
         with self._lock:
-            for name in [name for name in self._steps if name not in self._over]:
+            for name in [x for x in self._steps if self._over.get(x) not in FINAL]:
                 self._reached[name] = newest_step(place(self._folder, name))
                 status = self._read(name)
                 if status == self._before[name] or status is None:
                     continue
-                if status.status in (*FINAL, "interrupted"):
+                self._before[name] = status
+                if status.status == "running":  # again, if it was interrupted
+                    self._over.pop(name, None)
+                elif status.status in (*FINAL, "interrupted"):
                     self._running.pop(name, None)
                     self._over[name] = status.status
                     if status.status in FINAL:

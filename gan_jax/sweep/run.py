@@ -14,6 +14,7 @@ from gan_jax.config.validation import validate
 from gan_jax.errors import (
     DivergedError,
     Interrupted,
+    InUseError,
     MemoryExhausted,
     StorageError,
     UsageError,
@@ -128,7 +129,7 @@ def _claim(stack, workdir):
     """Holds a point until this process ends, unless another process does."""
     try:
         stack.enter_context(claim(workdir, _SECONDS_TO_SAVE))
-    except UsageError as error:
+    except InUseError as error:
         print(error, file=sys.stderr)
         return False
     return True

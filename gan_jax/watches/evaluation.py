@@ -3,7 +3,7 @@
 import functools
 from pathlib import Path
 
-from gan_jax.errors import DivergedError, UsageError
+from gan_jax.errors import DivergedError, NotFiniteError, UsageError
 from gan_jax.loop.checkpoint import save_alone, saved_steps
 from gan_jax.metrics import choice, judge
 from gan_jax.metrics.case import Case, Learned, Real
@@ -69,10 +69,12 @@ def make_evaluation(config, built, dataset, workdir: Path, experiment) -> Watch 
             translated=shown,
         )
         about = judge.about(run, experiment, inputs=shown and shown.name)
+        try:
+            judged = [found for found, _ in judge.judge(case, names, **about)]
+        except NotFiniteError as error:  # of samples that are so large
+            raise DivergedError(f"diverged: {error}") from None
         values = {}
-        for name, (found, _) in zip(
-            names, judge.judge(case, names, **about), strict=True
-        ):
+        for name, found in zip(names, judged, strict=True):
             if name == config.best and _improves(found, workdir, config):
                 save_alone(workdir / "best", state)
             append(workdir, found)
