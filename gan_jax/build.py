@@ -57,6 +57,11 @@ def build(config, info, mean) -> Built:
     if dynamics := bind("dynamics", config.dynamics)():
         game = _in_all_phases(lambda game: dynamics(game, d_tx), game)
     if config.accumulate > 1:
+        if set(config.game.get("batches") or ()) - {config.batch_size}:
+            raise UsageError(
+                f"config.accumulate={config.accumulate} is for minibatches of one "
+                "size, but levels have their own, config.game.batches; leave it at 1"
+            )
         parts = config.accumulate, config.pack
         game = _in_all_phases(lambda game: accumulated(game, *parts), game)
     schedule = bind("schedule", config.schedule)()

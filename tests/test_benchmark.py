@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from test_growing import PLAYED
 
 from gan_jax import build
 from gan_jax.benchmark import peer, scaling, tables, timing
@@ -105,6 +106,17 @@ def test_a_repeat_is_a_whole_number_of_periods(monkeypatch, period, steps):
     assert timing.warm_up({"side": Side()}, period) == {"side": steps}
     assert all(some % period == 0 for some in taken)
     assert taken[0] >= 3  # compiled, in what no repeat counts
+
+
+def test_a_game_that_grows_is_timed_at_its_last_level():
+    config = changed("experiments/digits.py", *PLAYED, "log_every=2")
+    ours = Ours(config, loading.load_dataset(config))
+    first = max(ours._dispatch.ends)
+    assert first > 0
+    ours.take(2)
+    step = int(ours._state.g.stats["step"])
+    assert step == int(ours._state.step) - 1 == ours._step - 1
+    assert first < step <= first + 3
 
 
 def test_a_period_holds_every_lazy_turn():

@@ -67,6 +67,7 @@ def test_the_level_moves_on_with_the_examples(growth):
             np.testing.assert_allclose(levels[start:stay], expected, rtol=1e-6)
     assert levels[0] == 1
     assert levels[-1] == 4
+    assert growth.level(np.int32(2**31 - 1)) == 4
 
 
 def test_rates_and_the_average_follow_the_level(growth):
@@ -271,6 +272,7 @@ def test_samples_and_scores_go_with_the_step(played):
         (["generator.name=mlp"], "generator mlp has no level"),
         (["discriminator.name=mlp"], "discriminator mlp has no level"),
         (["data.name=toy2d"], "square images"),
+        (["accumulate=2"], "config.accumulate=2 is for minibatches of one size"),
     ],
 )
 def test_what_cannot_be_played_is_refused_before_a_run(gan, tmp_path, flags, says):

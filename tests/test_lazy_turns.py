@@ -213,6 +213,25 @@ def test_in_a_population(lazy, most):
 
 
 @pytest.mark.parametrize("long", ["()", "5,1,0"])
+@pytest.mark.parametrize("most", [1, 4])
+def test_a_lazy_loss_that_is_no_number_is_not_passed_over_in_a_population(most):
+    def of_nothing(params, stats, g, numbers, batch, key):
+        return jnp.nan * params["psi"].sum(), (stats, {})
+
+    lazy = (Lazy("d", of_nothing, 2),)
+    built = BUILT._replace(game=BUILT.game._replace(lazy=lazy))
+    config = experiment(steps_per_dispatch=most)
+    members = teams.side_by_side([config], built, DATASET)
+    state = members.gather([initial_state(config, built)])
+    found, step = [], 0
+    while step < 4:
+        stop = min(4, step + members.dispatch.most)
+        state, metrics = members.dispatch.run(state, members.feed, step, stop)
+        found += [np.ravel(x) for name, x in metrics.items() if "loss" in name]
+        step = stop
+    assert not np.isfinite(np.concatenate(found)).all()
+
+
 def test_no_key_is_used_twice(long):
     """By the updates and the lazy turns of two steps, in the programs that run."""
     keys = []

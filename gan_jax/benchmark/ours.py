@@ -11,6 +11,7 @@ from gan_jax.build import build, initial_state
 from gan_jax.data.feed import make_feed
 from gan_jax.loop import costs, parallel
 from gan_jax.loop.dispatch import make_dispatch
+from gan_jax.state import TrainState
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 
@@ -18,12 +19,22 @@ _COMPILED = "/jax/core/compile/backend_compile_duration"
 class Training:
     """Training steps of one run or of the members of a population, one by one.
 
+    Those of the last phase, where a game has some: of a network that has grown.
+
     dispatch, feed, state: as `train.run_steps` is given them
     """
 
     def __init__(self, config, dispatch, feed, state):
         self._dispatch, self._feed, self._state = dispatch, feed, state
-        self._step = config.log_every - 1  # both programs warm up, the logging one too
+        # both programs warm up, the one that logs, too
+        logs = 1 + max(dispatch.ends, default=0) // config.log_every
+        self._step = logs * config.log_every - 1
+        if dispatch.ends:  # the state tells how far a network has grown
+            self._state = jax.tree.map(
+                lambda state: state.replace(step=state.step + self._step),
+                state,  # or those of members that take turns
+                is_leaf=lambda x: isinstance(x, TrainState),
+            )
 
     def take(self, steps: int) -> float:
         """Trains; returns the seconds."""

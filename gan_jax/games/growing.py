@@ -88,7 +88,9 @@ class Growth(NamedTuple):
     def level(self, step):
         """How far the networks have grown at a step, float32 []: 2.3, say."""
         i = self.index(step)
-        examples = (step - jnp.asarray(self.starts)[i]) * jnp.asarray(self.batches)[i]
+        start = jnp.asarray(self.starts)[i]
+        steps = jnp.minimum(step, jnp.asarray(self.stays)[i]) - start  # of the fade
+        examples = steps * jnp.asarray(self.batches)[i]
         share = jnp.clip(examples.astype(jnp.float32) / self.fade, 0.0, 1.0)
         return jnp.where(i == 0, self.levels[0], self.levels[0] + i - 1 + share)
 
@@ -235,7 +237,7 @@ def _refuse_what_does_not_grow(at, growth, d, g, shape):
 def some(x, n):
     """n of the examples x, taken evenly from all of them; x where there are fewer.
 
-    Evenly, since devices may share them: each then has as many.
+    Evenly, since devices may share them: each then has as many, where n divides them.
     """
     every = max(1, len(x) // n)
     return x[: n * every].reshape(-1, every, *x.shape[1:])[:, 0]

@@ -93,10 +93,7 @@ def _of_game(game, config, built, dataset, mesh, population) -> Dispatch:
 
     guarded = frozen_once_diverged if population else lambda step: step
     turns_of_a_step = len(algorithm_1(max(k, pace.long), config.g_steps))
-    lazy = [
-        (every, guarded(turn))
-        for every, turn in make_lazy_turns(*parts, turns_of_a_step)
-    ]
+    lazy = make_lazy_turns(*parts, turns_of_a_step)
 
     def afterwards(turn):
         """A lazy turn as a program of its own, on the last minibatch of its step."""
@@ -108,7 +105,7 @@ def _of_game(game, config, built, dataset, mesh, population) -> Dispatch:
 
         return compiled(lift(on_minibatch, 0, None, 0, 0))
 
-    by_itself = [(every, afterwards(turn)) for every, turn in lazy]
+    by_itself = [(every, afterwards(guarded(turn))) for every, turn in lazy]
     if k > _MAX_UNROLLED or not pace.steady:
         turns = {name: guarded(turn) for name, turn in make_turns(*parts).items()}
         take, programs = _by_turns(turns, batch_of, lift, pace, config.g_steps)
@@ -128,6 +125,7 @@ def _of_game(game, config, built, dataset, mesh, population) -> Dispatch:
         # a convolution inside of a condition is slow on CPU, as inside of a loop
         take, programs = _one_by_one(step_of(train_step), lift, config.log_every)
         return _single_steps(take, programs, by_itself, mesh)
+    # a lazy turn's loss that is not finite shows in the next step's
     return _many(step_of(with_lazy_turns(train_step, lazy)), lift, mesh, k, most)
 
 

@@ -54,9 +54,10 @@ def dry_run(config) -> None:
 
     seconds = _seconds_a_step(config, dataset)
     training = tqdm.format_interval(seconds * config.steps)
+    grown = " of the last level" if built.game.phases else ""
     print(
-        f"time: {1e3 * seconds:,.3g} ms a step, {training} for {config.steps:,} steps, "
-        "and what pictures, checkpoints and evaluations take"
+        f"time: {1e3 * seconds:,.3g} ms a step{grown}, {training} for "
+        f"{config.steps:,} steps, and what pictures, checkpoints and evaluations take"
     )
 
 

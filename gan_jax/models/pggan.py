@@ -67,10 +67,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """The generator's mirror, the deviation of `group` examples, and two dense layers.
-
-    Raises UsageError for a minibatch that does not divide into such groups.
-    """
+    """The generator's mirror, the deviation of `group` examples, two dense layers."""
 
     channel_base: Count = 8192
     channel_max: Count = 512
