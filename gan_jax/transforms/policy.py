@@ -36,8 +36,8 @@ def contrast(even, x):
 
 
 def translation(even, x):
-    """By up to an eighth of the image along each axis."""
-    rows, columns = most = x.shape[1] // 8, x.shape[2] // 8
+    """By up to an eighth of the image along each axis, as the nearest integer."""
+    rows, columns = most = tuple((size + 4) // 8 for size in x.shape[1:3])
     down = _integer(even[0], 2 * rows + 1) - rows
     right = _integer(even[1], 2 * columns + 1) - columns
     return plain.translation(x, down, right, most)
@@ -45,7 +45,7 @@ def translation(even, x):
 
 def cutout(even, x):
     """Half of the image along each axis, less where that reaches beyond its edges."""
-    size = x.shape[1] // 2, x.shape[2] // 2
+    size = tuple((size + 1) // 2 for size in x.shape[1:3])
     top, left = (
         _integer(draw, whole + 1 - part % 2) - part // 2
         for draw, whole, part in zip(even, x.shape[1:3], size, strict=True)
