@@ -56,6 +56,7 @@ def test_a_record_counts_when_all_means_are_surely_within_their_bounds():
         (entry(0.15, seeds=9), "frechet_mnist of 9 seeds, 10 are asked for"),
         (entry(0.21), "frechet_mnist 0.21, at most 0.2"),
         (entry(0.15, recall=0.7), "recall 0.7, at least 0.75"),
+        (entry(0.15, recall=0.7, seeds=1), "recall 0.69, at least 0.75"),
         (entry(0.199, spread=0.01), "frechet_mnist: p = "),
         (entry(0.15, samples=100), "frechet_mnist of 0 seeds"),
         (dataclasses.replace(entry(0.15), changes={"pack": 2}), "of another config"),
@@ -75,7 +76,7 @@ def test_one_seed_counts_once_and_the_newest_step_alone():
     earlier = [dataclasses.replace(run, step=50) for run in bad]
     cells = [Cell(runs=again)]
     found = verdict(dataclasses.replace(entry(0.15), cells=cells))
-    assert found.why.startswith("frechet_mnist of 1 seeds")
+    assert found.why.startswith("frechet_mnist of 1 seed,")
     both = dataclasses.replace(entry(0.15), cells=[Cell(runs=[*earlier, *good])])
     assert verdict(both).met
     row = tables.of_speedrun("mnist", {"mnist_0": both}).splitlines()[2]

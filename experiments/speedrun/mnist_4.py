@@ -1,4 +1,4 @@
-"""A weaker penalty and rates that stay: as many kinds of digits in fewer steps."""
+"""A weaker penalty, rates that stay: nearly as many kinds of digits in fewer steps."""
 
 from . import mnist_3
 
