@@ -67,6 +67,17 @@ def may_pass(error: BaseException) -> bool:
     return is_of_memory(error) or getattr(error, "errno", None) in passing
 
 
+def reason_of(error: BaseException) -> str:
+    """What an error says, in one line, of which libraries may write many."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def unreadable(what, error: BaseException) -> UsageError:
+    """What to raise where a library could not read `what`, a file or a folder."""
+    how = "cannot be read now" if may_pass(error) else "is damaged"
+    return UsageError(f"{what} {how}: {reason_of(error)}")
+
+
 def did_you_mean(word: str, known) -> str:
     """For an error's message: a question after the closest of `known`, if one is."""
     close = difflib.get_close_matches(word, list(known), n=1)

@@ -1,5 +1,6 @@
 """Every experiment trains, and says what the papers and their code say."""
 
+import jax
 import numpy as np
 import pytest
 from conftest import some_slow
@@ -7,6 +8,7 @@ from PIL import Image
 
 import gan_jax
 from gan_jax.config.files import experiments_dir, fields, load_experiment
+from gan_jax.layers.kernels import unit_axis
 
 EXPERIMENTS = sorted(
     file.relative_to(experiments_dir()).with_suffix("").as_posix()
@@ -209,6 +211,19 @@ def data_flags(name, shape, folder):
     return flags
 
 
+def assert_units_are_known(params):
+    """A layer has as many biases as its kernel has units, as `unit_axis` reads it."""
+    for path, kernel in jax.tree_util.tree_leaves_with_path(params):
+        if (axis := unit_axis(path)) is None:
+            continue
+        layer = params
+        for key in path[:-1]:
+            layer = layer[key.key]
+        if "bias" in layer:
+            where = jax.tree_util.keystr(path)
+            assert kernel.shape[axis] == layer["bias"].shape[-1], where
+
+
 @pytest.mark.parametrize("name", some_slow(EXPERIMENTS, quick=QUICK))
 def test_an_experiment_takes_two_steps(gan, tmp_path, name):
     shape, shrink = SHRUNK[name]
@@ -220,6 +235,8 @@ def test_an_experiment_takes_two_steps(gan, tmp_path, name):
     assert outcome.status == 0, outcome.err
     run = gan_jax.load(workdir)
     assert int(run.state.step) == 2
+    for player in (run.state.d, run.state.g):
+        assert_units_are_known(player.params)
     metrics = run.metrics()
     assert metrics["step"].tolist() == [1, 2]
     judged = "validation_split" in run.config.data

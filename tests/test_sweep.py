@@ -294,8 +294,8 @@ def test_a_point_that_cannot_be_written_is_not_taken_for_another_s(tmp_path, cap
     (tmp_path / "a").write_text("a file")
     with contextlib.ExitStack() as stack:
         with pytest.raises(UsageError, match="a cannot be written"):
-            run._claim(stack, tmp_path / "a")
-        assert run._claim(stack, tmp_path / "b")
+            run._claim(stack, tmp_path / "a", until=0)
+        assert run._claim(stack, tmp_path / "b", until=0)
     folder.record_death(tmp_path, ["a"], "killed")
     said = capsys.readouterr().err
     assert said.startswith("a: killed, and ")
@@ -304,13 +304,16 @@ def test_a_point_that_cannot_be_written_is_not_taken_for_another_s(tmp_path, cap
 
 def test_a_point_that_goes_on_after_an_interruption_is_not_over(tmp_path, capsys):
     (tmp_path / "a").mkdir()
+    write_status(tmp_path / "a", "running")  # by a process that was killed
     progress = Progress(tmp_path, {"a": 10, "b": 10})
-    progress.show(["a"], "running")
+    progress._look()
+    assert progress._counts() == "0/2 points, 0 running"
     for status in ("running", "interrupted", "running", "done"):
         write_status(tmp_path / "a", status)
         progress._look()
         over = status in ("interrupted", "done")
         assert progress._counts().startswith(f"{int(over)}/2 points")
+        assert progress._counts().endswith(f"{int(not over)} running")
         assert ("interrupted" in progress._counts()) == (status == "interrupted")
     assert progress._counts().startswith("1/2 points")
     said = capsys.readouterr().err

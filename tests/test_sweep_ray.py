@@ -50,10 +50,7 @@ from gan_jax.sweep.plan import Task
 folder, address, commands = sys.argv[1:]
 tasks = [Task((name,), argv) for name, argv in json.loads(commands).items()]
 
-def show(names, status):
-    print(*names, status, file=sys.stderr)
-
-run = lambda _: ray.run(tasks, Path(folder), address or None, None, show)
+run = lambda _: ray.run(tasks, Path(folder), address or None, None)
 sys.exit(cli.run(run, []))
 """
 PATIENCE = 240  # seconds, on a machine that does much else

@@ -17,7 +17,7 @@ import gan_jax
 from gan_jax import build, cli, main
 from gan_jax.config.files import load_experiment, override
 from gan_jax.data import loading
-from gan_jax.loop import dispatch
+from gan_jax.loop import dispatch, observe
 from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.loop.log import Album, MetricLog
 from gan_jax.state import keys_of
@@ -261,6 +261,29 @@ def test_ctrl_c_at_any_moment_saves_and_the_run_goes_on(
     outcome = gan(*flags, f"--workdir={tmp_path}/run")
     assert f"resumes from step {step}" in outcome.err
     assert_same_run(tmp_path / "run", uninterrupted)
+
+
+def test_a_log_that_cannot_be_opened_leaves_nothing_open(
+    gan, flags, tmp_path, monkeypatch
+):
+    entered, left = [], []
+
+    class Watched(observe.Checkpoints):
+        def __enter__(self):
+            entered.append(self)
+            return super().__enter__()
+
+        def __exit__(self, *error):
+            left.append(self)
+            super().__exit__(*error)
+
+    monkeypatch.setattr(observe, "Checkpoints", Watched)
+    (tmp_path / "metrics.jsonl").mkdir()
+    outcome = gan(*flags, f"--workdir={tmp_path}")
+    assert outcome.status == 1
+    assert "metrics.jsonl cannot be used: Is a directory" in outcome.err
+    assert len(entered) == 1
+    assert left == entered
 
 
 def test_a_second_ctrl_c_stops_at_once(gan, flags, tmp_path, monkeypatch):

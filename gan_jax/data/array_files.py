@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gan_jax.data.source import split_name
-from gan_jax.errors import UsageError, is_of_memory, may_pass, nearest
+from gan_jax.errors import UsageError, is_of_memory, nearest, unreadable
 
 # names of examples and of their labels that are known, beside x, y and input
 _NAMES = (
@@ -68,10 +68,7 @@ def _attempt(path, function, *arguments, **keywords):
                 f"{path} holds Python objects, which are never unpickled; save plain "
                 "numbers, for instance images of one shape"
             ) from error
-        # zipfile quotes what it took for a name
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        how = "cannot be read now" if may_pass(error) else "is damaged"
-        raise UsageError(f"{path} {how}: {reason}") from error
+        raise unreadable(path, error) from error
 
 
 def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:

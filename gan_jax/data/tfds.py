@@ -20,7 +20,7 @@ from gan_jax.data.cache import cached
 from gan_jax.data.source import Source, hint, select, split_name, split_range
 from gan_jax.data.stream import Records
 from gan_jax.data.tfds_split import open_split
-from gan_jax.errors import UsageError
+from gan_jax.errors import UsageError, reason_of
 from gan_jax.paths import readable
 
 AUTOMATIC = ("mnist", "fashion_mnist", "cifar10")
@@ -124,9 +124,9 @@ def _splits(folder: Path) -> dict[str, tuple[int, int]]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, UsageError):
             raise
-        reason = " ".join(str(error).split())[:200]
         raise UsageError(
-            f"{folder} is damaged: dataset_info.json cannot be read ({reason})"
+            f"{folder} is damaged: dataset_info.json cannot be read "
+            f"({reason_of(error)})"
         ) from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gan_jax.errors import UsageError, is_of_memory, may_pass
+from gan_jax.errors import UsageError, is_of_memory, reason_of, unreadable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +79,8 @@ class Reader:
 
     def damaged(self, row: int, error: Exception) -> UsageError:
         """What to say of an example that cannot be read."""
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        return UsageError(f"example {row:,} of {self.of} cannot be read: {reason}")
+        what = f"example {row:,} of {self.of} cannot be read"
+        return UsageError(f"{what}: {reason_of(error)}")
 
 
 def open_split(folder: Path, name: str) -> tuple[Reader, tuple[str, ...]]:
@@ -98,9 +98,7 @@ def open_split(folder: Path, name: str) -> tuple[Reader, tuple[str, ...]]:
     except Exception as error:  # of damaged records, TFDS raises nearly anything
         if is_of_memory(error):
             raise
-        reason = " ".join(str(error).split())[:200]
-        how = "cannot be read now" if may_pass(error) else "is damaged"
-        raise UsageError(f"{folder} {how}: {reason}") from error
+        raise unreadable(folder, error) from error
     read = Reader(stored, image, label, (), f"{info.name} {name}")
     first = read.one(0)
     try:

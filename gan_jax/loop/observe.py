@@ -52,7 +52,7 @@ class Observer:
         self.step, self.over, self._clock = step, False, clock
         self._slowed = {} if rate_factor == 1 else {"rate_factor": rate_factor}
         keys = keys_of(config.seed)
-        self._watches, self._files = [], contextlib.ExitStack()
+        self._watches = []
         self._checkpoints = Checkpoints(workdir / "checkpoints", step)
         self._writes = multihost.is_chief()
         if self._writes:
@@ -74,11 +74,13 @@ class Observer:
         self._perfect = _perfect(self._watches)
 
     def __enter__(self):
-        self._files.enter_context(self._checkpoints)
-        if self._writes:
-            self._log = self._files.enter_context(MetricLog(self._workdir, self.step))
-            self._album = self._files.enter_context(Album(self._workdir, self.step))
-            self._files.callback(self._draw_curves)
+        with contextlib.ExitStack() as files:  # closed where one cannot be opened
+            files.enter_context(self._checkpoints)
+            if self._writes:
+                self._log = files.enter_context(MetricLog(self._workdir, self.step))
+                self._album = files.enter_context(Album(self._workdir, self.step))
+                files.callback(self._draw_curves)
+            self._files = files.pop_all()
         return self
 
     def __exit__(self, *error):

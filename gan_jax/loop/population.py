@@ -213,13 +213,15 @@ class _Observers:
             for workdir, config in members.items()
         ]
         self._workdirs, self._on_divergence = list(members), case.on_divergence
-        self._team, self._files = team, contextlib.ExitStack()
+        self._team = team
         self.outcomes = [None] * len(members)
         self.step, self.every = step, self._members[0].every
 
     def __enter__(self):
-        for member in self._members:
-            self._files.enter_context(member)
+        with contextlib.ExitStack() as files:
+            for member in self._members:
+                files.enter_context(member)
+            self._files = files.pop_all()
         return self
 
     def __exit__(self, *error):

@@ -53,8 +53,7 @@ class Generator(nn.Module):
         for i in range(highest + 1):
             features = channels_of(self, i)
             if i == 0:
-                how = {"padding": 0, "weight": equalised, "name": named(i, 0)}
-                h = layers.ConvTranspose(features, 4, **how)(h)
+                h = layers.ConvTranspose(features, 4, padding=0, weight=equalised)(h)
             else:
                 h = _conv(features, i, 0)(upsample(h))
             h = norm(activate(h))

@@ -173,9 +173,9 @@ def _sweep(values, changes):
         f"{plan.count(len(tasks), 'program')} to run"
     )
     steps = {name: config.steps for name, config in mine.items()}
-    with Progress(folder, steps) as progress:
+    with Progress(folder, steps):
         if tasks:
-            run(tasks, folder, progress.show)
+            run(tasks, folder)
     if not values.shard:
         _report(folder)
     raise SystemExit(_conclude(folder, mine))
@@ -237,13 +237,11 @@ def _workers(values):
 
 
 def _engine(values):
-    """(tasks, folder, show) -> None of the engine; UsageError where it is missing."""
+    """(tasks, folder) -> None of the engine; UsageError where it is missing."""
     if values.engine == "local":
         from gan_jax.sweep import local
 
-        return lambda tasks, folder, show: local.run(
-            tasks, folder, values.workers, show
-        )
+        return lambda tasks, folder: local.run(tasks, folder, values.workers)
     options = dict(_pair(text) for text in values.slurm_options)
     package = _PACKAGES[values.engine]
     if importlib.util.find_spec(package) is None:
@@ -254,12 +252,11 @@ def _engine(values):
     if values.engine == "ray":
         from gan_jax.sweep import ray
 
-        return lambda tasks, folder, show: ray.run(
-            tasks, folder, values.ray_address, values.gpus_per_task, show
-        )
+        of_cluster = values.ray_address, values.gpus_per_task
+        return lambda tasks, folder: ray.run(tasks, folder, *of_cluster)
     from gan_jax.sweep import slurm
 
-    return lambda tasks, folder, show: slurm.run(tasks, folder, options, show)
+    return lambda tasks, folder: slurm.run(tasks, folder, options)
 
 
 def _pair(text):

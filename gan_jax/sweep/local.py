@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,12 +36,7 @@ class Slot(NamedTuple):
     cores: frozenset[int] = frozenset()
 
 
-def run(
-    tasks: list[Task],
-    folder: Path,
-    workers: int | None,
-    show: Callable[[tuple[str, ...], str], None],
-) -> None:
+def run(tasks: list[Task], folder: Path, workers: int | None) -> None:
     """Trains all tasks, some at a time; returns when all of them have ended.
 
     workers: how many at a time; None for one on each GPU, one where there is none
@@ -57,7 +51,6 @@ def run(
     def reap(number, process):
         task = running.pop(number)[0]
         close(task, process.returncode, folder, told)
-        show(task.names, "over")
 
     with caught_signals(patience=1) as received:
         try:
@@ -67,7 +60,6 @@ def run(
                         continue
                     task = waiting.pop(0)
                     running[number] = task, _start(task, slot)
-                    show(task.names, "running")
                 if received and not told:
                     told = True
                     for _, process in running.values():

@@ -3,7 +3,6 @@
 import contextlib
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 from tqdm import tqdm
@@ -27,7 +26,7 @@ class Progress:
 
     def __init__(self, folder: Path, steps: dict[str, int]):
         self._folder, self._steps = folder, steps
-        self._before = {name: self._read(name) for name in steps}
+        self._before = {name: self._written(name) for name in steps}
         self._reached = {name: newest_step(place(folder, name)) for name in steps}
         self._running: dict[str, None] = {}
         self._over: dict[str, str] = {}
@@ -51,16 +50,6 @@ class Progress:
         self._look()
         self._bar.close()
 
-    def show(self, names: Iterable[str], status: str) -> None:
-        """What an engine knows: points that it has given to a process, or got back."""
-        with self._lock:
-            for name in names:
-                self._running.pop(name, None)
-                if status == "running":
-                    self._running[name] = None
-        if status != "running":
-            self._look()
-
     def _watch(self):
         while not self._left.wait(_SECONDS_BETWEEN_LOOKS):
             with contextlib.suppress(OSError):  # a file that is just being replaced
@@ -70,11 +59,13 @@ class Progress:
         with self._lock:
             for name in [x for x in self._steps if self._over.get(x) not in FINAL]:
                 self._reached[name] = newest_step(place(self._folder, name))
-                status = self._read(name)
-                if status == self._before[name] or status is None:
+                written = self._written(name)
+                status = read_status(place(self._folder, name))
+                if written == self._before[name] or status is None:
                     continue
-                self._before[name] = status
+                self._before[name] = written
                 if status.status == "running":  # again, if it was interrupted
+                    self._running[name] = None
                     self._over.pop(name, None)
                 elif status.status in (*FINAL, "interrupted"):
                     self._running.pop(name, None)
@@ -122,5 +113,9 @@ class Progress:
             min(self._reached[name], steps) for name, steps in self._steps.items()
         )
 
-    def _read(self, name):
-        return read_status(place(self._folder, name))
+    def _written(self, name):
+        """When a point's status was, which tells one of now from one of before."""
+        try:
+            return (place(self._folder, name) / "status.json").stat().st_mtime_ns
+        except FileNotFoundError:
+            return None

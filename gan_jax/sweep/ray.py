@@ -21,14 +21,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import filelock
 
 from gan_jax.errors import UsageError
 from gan_jax.loop.signals import caught_signals
-from gan_jax.sweep.folder import read_status, record_death
+from gan_jax.sweep.folder import record_death
 from gan_jax.sweep.local import close, memory_share
 from gan_jax.sweep.plan import Task
 from gan_jax.sweep.points import place
@@ -57,7 +56,6 @@ def run(
     folder: Path,
     address: str | None,
     gpus_per_task: float | None,
-    show: Callable[[tuple[str, ...], str], None],
 ) -> None:
     """Trains all tasks on a Ray cluster; returns when all of them have ended.
 
@@ -100,26 +98,17 @@ def run(
             ): task
             for task in tasks
         }
-        _wait(ray, waiting, folder, show)
+        _wait(ray, waiting, folder)
 
 
-def _wait(ray, waiting, folder, show):
+def _wait(ray, waiting, folder):
     """Until all tasks have ended; `waiting` has each by the reference of its result."""
-    running = set()
     with caught_signals(patience=1) as received:
         try:
             while waiting and not received:
                 ended, _ = ray.wait(list(waiting), timeout=_SECONDS_BETWEEN_LOOKS)
                 for reference in ended:
-                    task = waiting.pop(reference)
-                    _record(ray, reference, task, folder)
-                    show(task.names, "over")
-                for reference in waiting.keys() - running:
-                    task = waiting[reference]
-                    status = read_status(place(folder, task.names[0]))
-                    if status is not None and status.status == "running":
-                        running.add(reference)
-                        show(task.names, "running")
+                    _record(ray, reference, waiting.pop(reference), folder)
         finally:
             if waiting:
                 _cancel(ray, list(waiting))

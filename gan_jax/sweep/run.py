@@ -51,7 +51,8 @@ def run_task(folder: Path, names: Sequence[str]) -> int:
     _end_with_parent()
     with contextlib.ExitStack() as stack:
         received = stack.enter_context(caught_signals(patience=0))
-        mine = [name for name in names if _claim(stack, place(folder, name))]
+        until = time.monotonic() + _SECONDS_TO_SAVE
+        mine = [name for name in names if _claim(stack, place(folder, name), until)]
         todo = [n for n in mine if not is_over(place(folder, n), configs[n])]
         if not todo:
             return 0
@@ -125,10 +126,10 @@ def _one_line(error):
     return error and " ".join(error.split())[:_LONGEST]
 
 
-def _claim(stack, workdir):
-    """Holds a point until this process ends, unless another process does."""
+def _claim(stack, workdir, until):
+    """Holds a point until this process ends, unless another one holds it till then."""
     try:
-        stack.enter_context(claim(workdir, _SECONDS_TO_SAVE))
+        stack.enter_context(claim(workdir, max(0, until - time.monotonic())))
     except InUseError as error:
         print(error, file=sys.stderr)
         return False

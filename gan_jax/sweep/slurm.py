@@ -16,14 +16,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.signals import caught_signals
-from gan_jax.sweep.folder import read_status, record_death
+from gan_jax.sweep.folder import record_death
 from gan_jax.sweep.plan import Task
-from gan_jax.sweep.points import place
 from gan_jax.sweep.run import raise_interrupted
 
 # of submitit's executor; a task is one process, so it has no say in nodes
@@ -55,7 +53,6 @@ def run(
     tasks: list[Task],
     folder: Path,
     options: dict[str, str],
-    show: Callable[[tuple[str, ...], str], None],
     cluster: str = "slurm",
 ) -> None:
     """Trains all tasks as jobs of SLURM; returns when all of them have ended.
@@ -87,7 +84,7 @@ def run(
         jobs = executor.map_array(_Job(), [task.argv for task in tasks])
     except (RuntimeError, OSError) as error:
         raise UsageError(f"the jobs cannot be submitted: {_last_line(error)}") from None
-    _wait(list(zip(jobs, tasks, strict=True)), folder, show)
+    _wait(list(zip(jobs, tasks, strict=True)), folder)
 
 
 def parse(options: dict[str, str]) -> dict[str, object]:
@@ -114,19 +111,12 @@ def parse(options: dict[str, str]) -> dict[str, object]:
     return parameters
 
 
-def _wait(waiting, folder, show):
+def _wait(waiting, folder):
     """Until all jobs have ended; `waiting` has pairs of a job and its task."""
-    running = set()
     with caught_signals(patience=1) as received:
         while waiting and not received:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
-            waiting = _still_open(waiting, folder, show)
-            for job, task in waiting:
-                status = read_status(place(folder, task.names[0]))
-                begun = status is not None and status.status == "running"
-                if begun and job.job_id not in running:
-                    running.add(job.job_id)
-                    show(task.names, "running")
+            waiting = _still_open(waiting, folder)
         for job, _ in waiting:
             job.cancel(check=False)
         deadline = time.monotonic() + _SECONDS_TO_CANCEL
@@ -136,7 +126,7 @@ def _wait(waiting, folder, show):
     raise_interrupted(received)
 
 
-def _still_open(waiting, folder, show):
+def _still_open(waiting, folder):
     """The jobs that have not ended; of the others, what they could not record."""
     still = []
     for job, task in waiting:
@@ -145,7 +135,6 @@ def _still_open(waiting, folder, show):
             continue
         reason = f"its job {job.job_id} ended as {job.state}, see {job.paths.stderr}"
         record_death(folder, task.names, reason)
-        show(task.names, "over")
     return still
 
 
