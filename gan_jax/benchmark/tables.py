@@ -149,7 +149,7 @@ def _duration(seconds):
     """One time of any size."""
     milliseconds = 1e3 * seconds
     return (
-        f"{milliseconds:,.3g} ms" if milliseconds >= 0.1 else f"{1e6 * seconds:.3g} us"
+        f"{milliseconds:,.3g} ms" if milliseconds >= 0.1 else f"{1e6 * seconds:.3g} µs"
     )
 
 
