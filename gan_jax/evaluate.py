@@ -7,6 +7,7 @@ Numbers of one protocol stand beside each other and no others; trainings that di
 their seed alone are one row, mean +- standard error.
 """
 
+import dataclasses
 import functools
 import os
 import sys
@@ -140,7 +141,9 @@ def show(workdirs) -> str:
     for workdir in workdirs:
         if not (found := read(workdir)):
             raise UsageError(f"nothing was measured in {workdir}: there is no {FILE}")
-        measurements += found
+        # a run may have been moved since
+        run = str(workdir.resolve())
+        measurements += [dataclasses.replace(x, run=run) if x.run else x for x in found]
     return table(measurements)
 
 

@@ -112,13 +112,14 @@ def _add(values, folder):
     said = {x: values[x].value for x in ("shown", "seen", "note") if values[x].value}
     entry = dataclasses.replace(entry, **said)
     name = values.name or entry.experiment
-    if old := entries.read(folder).get(name):
-        try:
-            entry = adding.merged(old, entry)
-        except UsageError as error:
-            raise UsageError(f"{name}: {error}") from None
-    tables.require_shown(entry)
-    say(f"wrote {entries.write(folder, name, entry)}")
+    with entries.alone(folder):
+        if old := entries.read(folder).get(name):
+            try:
+                entry = adding.merged(old, entry)
+            except UsageError as error:
+                raise UsageError(f"{name}: {error}") from None
+        tables.require_shown(entry)
+        say(f"wrote {entries.write(folder, name, entry)}")
 
 
 if __name__ == "__main__":

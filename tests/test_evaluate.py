@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import gan_jax
-from gan_jax import pictures
+from gan_jax import evaluate, pictures
 from gan_jax.data import loading
 from gan_jax.errors import UsageError
 from gan_jax.loop.checkpoint import saved_steps
@@ -153,6 +153,16 @@ def test_numbers_of_two_protocols_never_stand_in_one_column(judged, workdir):
     assert "±" in tables[0]
     assert "samples 200" in tables[2]
     assert ["truncation 0.5" in each for each in tables] == [False] * 3 + [True]
+
+
+def test_a_run_that_was_moved_since_is_one_run(tmp_path):
+    about = {"model": "digits", "step": 20, "values": {"modes": 7.0}}
+    protocol = Protocol(metric="modes", samples=9, seed=0, reference="r", ema=False)
+    for place in ("/elsewhere/run", str(tmp_path)):
+        append(tmp_path, Measurement(protocol=protocol, run=place, **about))
+    said = evaluate.show([tmp_path])
+    assert "modes" in said
+    assert "runs" not in said
 
 
 def test_a_checkpoint_and_a_generator_are_chosen(judged, workdir):

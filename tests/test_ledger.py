@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -226,6 +227,8 @@ def test_a_result_of_an_experiment_that_changed_says_so(tmp_path):
     old = dataclasses.replace(entry, checksum="0" * 16)
     assert tables.summary(old).endswith("of an earlier config")
     assert "earlier" not in tables.summary(entry)
+    gone = dataclasses.replace(entry, changes={"generator.fins": 3})
+    assert tables.summary(gone).endswith("of an earlier config")
 
 
 def test_a_step_is_chosen_and_steps_are_rows(tmp_path):
@@ -286,6 +289,16 @@ def test_real_examples_have_a_row(tmp_path):
     last = table.splitlines()[-1]
     assert "real examples" in last
     assert "8" in last
+
+
+def test_real_examples_of_every_run_are_kept(tmp_path):
+    for name, kind in (("a", "real ring"), ("b", "real grid")):
+        made(tmp_path / name, seed=int(name == "b"))
+        about = {"model": kind, "ema": None, "reference": kind}
+        measured(tmp_path / name, None, 8.0, **about)
+    both = [adding.of_runs([tmp_path / name]) for name in "ab"]
+    assert [x.model for x in adding.merged(*both).real] == ["real ring", "real grid"]
+    assert len(adding.merged(both[0], both[0]).real) == 1
 
 
 def test_what_is_logged_of_samples_counts_where_nothing_was_evaluated(tmp_path):
@@ -364,6 +377,38 @@ def test_a_sweep_is_a_result_of_cells(tmp_path, ledger):
     assert "seed 0" in table[3]
     assert entries.is_current(entry)
     assert tables.summary(entry) == "with `batch_size=32`: rings"
+    points["k1"] = {"d_steps": 1}  # which is k1s0 again
+    (tmp_path / "sweep.json").write_text(json.dumps(about | {"points": points}))
+    shutil.copytree(tmp_path / "k1s0", tmp_path / "k1")
+    with pytest.raises(UsageError, match="a run twice among the points k1s0, k1s1, k1"):
+        adding.of_sweep(tmp_path)
+
+
+def test_a_change_that_only_the_points_can_take_is_theirs(tmp_path):
+    point = {"penalty.name": "wgan_gp"}
+    changes = {"penalty.weight": "5.0", "batch_size": "32"}
+    about = {"experiment": "toy2d", "config": "experiments/toy2d.py", "base": CONFIG}
+    about |= {"changes": changes, "points": {"p": point}}
+    (tmp_path / "sweep.json").write_text(json.dumps(about))
+    changed = {"penalty": {"name": "wgan_gp", "weight": 5.0}, "batch_size": 32}
+    workdir = made(tmp_path / "p", **changed)
+    status = {"status": "done", "error": None, "step": 20_000, "seconds": 60.0}
+    (workdir / "status.json").write_text(json.dumps(status))
+    entry = adding.of_sweep(tmp_path)
+    assert entry.changes == {"batch_size": 32}
+    (cell,) = entry.cells
+    assert cell.overrides == {"penalty.name": "wgan_gp", "penalty.weight": 5.0}
+    assert entries.is_current(entry)
+
+
+def test_one_process_at_a_time_adds_to_a_ledger(tmp_path, monkeypatch):
+    monkeypatch.setattr(entries, "_SECONDS_FOR_LOCK", 0)
+    folder = tmp_path / "ledger"
+    refused = pytest.raises(UsageError, match="ledger cannot be written")
+    with entries.alone(folder), refused, entries.alone(folder):
+        pass
+    with entries.alone(folder):
+        assert not folder.exists()  # until there is something in it
 
 
 # the tables

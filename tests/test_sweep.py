@@ -18,11 +18,13 @@ from conftest import some_slow
 import gan_jax
 from gan_jax import cli
 from gan_jax.config.files import load_experiment
-from gan_jax.errors import UsageError
+from gan_jax.errors import InUseError, UsageError
+from gan_jax.loop.workdir import claim as claim_workdir
 from gan_jax.sweep import __main__ as command
 from gan_jax.sweep import folder, local, plan, run
 from gan_jax.sweep.folder import Status, Sweep, claim, read_status, write_status
 from gan_jax.sweep.progress import Progress
+from gan_jax.sweep.results import make_cells, read_members
 
 FLAGS = (
     "--config.devices=1",
@@ -276,18 +278,51 @@ def test_two_shards_side_by_side_do_every_point_once(start_sweep, finish, tmp_pa
 
 
 def test_a_point_that_another_process_has_is_left_alone(tmp_path):
+    fresh = folder.statuses(tmp_path, "ab")
+    assert fresh == {"a": None, "b": None}
     with claim(tmp_path / "a", timeout=0):
         write_status(tmp_path / "a", "running")
-        folder.record_death(tmp_path, ["a"], "killed")
+        folder.record_death(tmp_path, {"a": None}, "killed")
         with pytest.raises(UsageError, match="in use by another process"):
             claim(tmp_path / "a", timeout=0).__enter__()
         assert read_status(tmp_path / "a").status == "running"
-    folder.record_death(tmp_path, ["a", "b"], "killed")
+    folder.record_death(tmp_path, fresh, "killed")
     for name in "ab":
         assert read_status(tmp_path / name)[:2] == ("failed", "killed")
     write_status(tmp_path / "b", "done")
-    folder.record_death(tmp_path, ["b"], "killed")
+    folder.record_death(tmp_path, {"b": None}, "killed")
     assert read_status(tmp_path / "b").status == "done"
+
+
+@pytest.mark.parametrize("status", ["interrupted", "done"])
+def test_a_point_whose_process_died_before_it_began_again_has_failed(tmp_path, status):
+    (tmp_path / "a").mkdir()
+    write_status(tmp_path / "a", status, seconds=3.0)
+    before = folder.statuses(tmp_path, ["a"])
+    local.close(before, 1, tmp_path, told=False)
+    assert read_status(tmp_path / "a").status == "failed"
+    assert read_status(tmp_path / "a").error == "its process ended with status 1"
+    write_status(tmp_path / "a", status, seconds=1.0)  # as one says that worked on it
+    local.close(before, 143, tmp_path, told=False)
+    assert read_status(tmp_path / "a").status == status
+
+
+def test_points_that_are_trained_elsewhere_are_left_open(tmp_path, monkeypatch, capsys):
+    with contextlib.ExitStack() as stack, claim_workdir(tmp_path / "a"):
+        assert not run._claim(stack, tmp_path / "a", until=0)
+    assert "a is in use by another process" in capsys.readouterr().err
+
+    def held(*given):
+        raise InUseError("a is in use by another process")
+
+    monkeypatch.setattr(run, "_train", held)  # since it was asked
+    (tmp_path / "b").mkdir()
+    config, _ = load_experiment("experiments/digits.py")
+    sweep = Sweep("digits", "", {}, {}, {"b": {}})
+    assert run._recorded(tmp_path, sweep, {"b": config}, []) == 2
+    found = read_status(tmp_path / "b")
+    assert found[:2] == ("interrupted", "a is in use by another process")
+    assert not folder.is_over(tmp_path / "b", config)
 
 
 def test_a_point_that_cannot_be_written_is_not_taken_for_another_s(tmp_path, capsys):
@@ -296,7 +331,7 @@ def test_a_point_that_cannot_be_written_is_not_taken_for_another_s(tmp_path, cap
         with pytest.raises(UsageError, match="a cannot be written"):
             run._claim(stack, tmp_path / "a", until=0)
         assert run._claim(stack, tmp_path / "b", until=0)
-    folder.record_death(tmp_path, ["a"], "killed")
+    folder.record_death(tmp_path, {"a": None}, "killed")
     said = capsys.readouterr().err
     assert said.startswith("a: killed, and ")
     assert "cannot be written" in said
@@ -318,6 +353,18 @@ def test_a_point_that_goes_on_after_an_interruption_is_not_over(tmp_path, capsys
     assert progress._counts().startswith("1/2 points")
     said = capsys.readouterr().err
     assert said.index("a: interrupted") < said.index("a: done")
+
+
+def test_what_is_over_before_a_sweep_goes_on_is_counted(tmp_path):
+    for name, status in (("a", "done"), ("b", "diverged"), ("c", "done")):
+        (tmp_path / name / "checkpoints" / "10").mkdir(parents=True)
+        write_status(tmp_path / name, status)
+    steps = {"a": 10, "b": 10, "c": 20, "d": 20}  # c is to be trained further
+    progress = Progress(tmp_path, steps)
+    assert progress._counts() == "2/4 points, 1 diverged, 0 running"
+    assert progress._sum() == 10 + 10 + 10
+    progress._look()
+    assert progress._counts() == "2/4 points, 1 diverged, 0 running"
 
 
 # Which sweep a folder holds
@@ -344,6 +391,27 @@ def test_points_may_be_added_to_a_sweep(digits, tmp_path):
     assert read.changes == {"steps": "20"}
     assert read.resolve("d_steps=3").d_steps == 3
     assert read.resolve("d_steps=1").steps == 20
+
+
+def test_a_run_that_is_there_by_other_flags_keeps_its_name(digits, tmp_path):
+    assert folder.known_names(tmp_path, digits(1)) == {"d_steps=1": "d_steps=1"}
+    folder.join(tmp_path, digits(1))
+    points = {f"seed={s},d_steps=1": {"seed": s, "d_steps": 1} for s in (0, 1)}
+    again = digits()._replace(points=points)
+    names = folder.known_names(tmp_path, again)
+    assert list(names.values()) == ["d_steps=1", "seed=1,d_steps=1"]
+
+
+def test_more_seeds_and_another_order_of_flags_train_no_run_twice(sweep, tmp_path):
+    flags = f"--workdir={tmp_path}", "--config.steps=2", "--config.sample_every=2"
+    rates = "--grid=d_optimizer.learning_rate=1e-3"
+    assert sweep(*flags, rates, "--grid=d_steps=1,2")[0] == 0
+    status, _, said = sweep(*flags, "--grid=d_steps=1,2", rates, "--seeds=2")
+    assert status == 0, said
+    assert len(folder.read(tmp_path).points) == 4
+    assert "2 programs to run" in said
+    cells = make_cells(read_members(tmp_path, folder.read(tmp_path)))
+    assert [len(cell.done) for cell in cells] == [2, 2]
 
 
 def test_another_sweep_is_refused_with_the_difference(digits, tmp_path):

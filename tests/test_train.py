@@ -20,6 +20,7 @@ from gan_jax.data import loading
 from gan_jax.loop import dispatch, observe
 from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.loop.log import Album, MetricLog
+from gan_jax.loop.signals import Signals
 from gan_jax.state import keys_of
 
 loop = importlib.import_module("gan_jax.loop.train")  # gan_jax.train is its function
@@ -297,6 +298,20 @@ def test_a_second_ctrl_c_stops_at_once(gan, flags, tmp_path, monkeypatch):
     assert outcome.status == 130
     assert "Traceback" not in outcome.err
     assert saved_steps(tmp_path / "run" / "checkpoints") == [8]
+
+
+def test_a_second_sigterm_at_once_is_the_first_and_a_later_one_is_not(monkeypatch):
+    """A tree of processes is ended by telling each; a parent tells its children."""
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with Signals() as signals:
+        assert signals.received(0) is None
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signals.received(1) == signal.SIGTERM
+        now[0] += 1.5
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_a_finished_run_trains_on_only_if_steps_grew(gan, flags, copy, tmp_path):

@@ -1,5 +1,6 @@
 """From the work directories of runs, or a sweep's folder, to an entry of the ledger."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -11,6 +12,7 @@ from PIL import Image
 from gan_jax.config.files import (
     changed_fields,
     changes_of,
+    fields,
     from_json,
     own_experiment,
 )
@@ -71,15 +73,20 @@ def of_sweep(folder: Path) -> Entry:
     """The entry of a sweep: of the points that are done, where they ended."""
     sweep = sweeps.read(folder)
     file = _own(sweep.experiment)
-    config = resolve(from_json(sweep.base), sweep.changes, {})
+    config, of_points = _of_all_points(from_json(sweep.base), sweep.changes)
     cells = []
     for cell in make_cells(read_members(folder, sweep)):
         runs = [  # of the members of a population the time is known to their sweep
             dataclasses.replace(_of_run(x.workdir, x.step)[2], seconds=x.seconds)
             for x in cell.done
         ]
+        if len({(run.seed, run.step) for run in runs}) < len(runs):
+            names = ", ".join(x.name for x in cell.done)
+            raise UsageError(f"{folder} has a run twice among the points {names}")
         if runs:
-            cells.append(Cell(overrides=_plain(cell.overrides), runs=_in_order(runs)))
+            found = fields(sweep.resolve(cell.done[0].name))
+            overrides = {name: found[name] for name in of_points} | cell.overrides
+            cells.append(Cell(overrides=_plain(overrides), runs=_in_order(runs)))
     if not cells:
         raise UsageError(f"no run of the sweep in {folder} is done")
     return Entry(
@@ -88,6 +95,17 @@ def of_sweep(folder: Path) -> Entry:
         checksum=config_checksum(config),
         cells=cells,
     )
+
+
+def _of_all_points(base, changes):
+    """The config that all points of a sweep come from, and those of its changes that
+    only a point can take, as the weight of a penalty that the points name."""
+    common = {}
+    for field in sorted(changes, key=lambda field: not field.endswith(".name")):
+        with contextlib.suppress(UsageError):
+            resolve(base, common | {field: changes[field]}, {})
+            common[field] = changes[field]
+    return resolve(base, common, {}), [x for x in changes if x not in common]
 
 
 def merged(old: Entry, new: Entry) -> Entry:
@@ -109,9 +127,10 @@ def merged(old: Entry, new: Entry) -> Entry:
         known = {(run.seed, run.step) for run in there}
         kept = [run for run in cell.runs if (run.seed, run.step) not in known]
         cells.append(dataclasses.replace(cell, runs=_in_order([*kept, *there])))
-    names = "shown", "seen", "note", "told", "real"
+    names = "shown", "seen", "note", "told"
     said = {name: getattr(new, name) or getattr(old, name) for name in names}
-    return dataclasses.replace(new, cells=[*cells, *fresh.values()], **said)
+    real = list({x.protocol: x for x in [*old.real, *new.real]}.values())
+    return dataclasses.replace(new, cells=[*cells, *fresh.values()], real=real, **said)
 
 
 def _plain(values):

@@ -5,12 +5,15 @@ seed alone. A single experiment is one cell without overrides. What was measured
 there was a ledger is `told`, in words.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import filelock
 
 from gan_jax.config.files import (
     experiments_dir,
@@ -24,6 +27,8 @@ from gan_jax.errors import UsageError
 from gan_jax.files import write_text
 from gan_jax.metrics.protocol import Measurement, Protocol
 from gan_jax.sweep.points import resolve
+
+_SECONDS_FOR_LOCK = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +117,28 @@ def is_current(entry: Entry) -> bool:
     if file is None:
         return False
     base, _ = load_experiment(str(file))
-    return config_checksum(resolve(base, {}, entry.changes)) == entry.checksum
+    try:
+        config = resolve(base, {}, entry.changes)
+    except UsageError:  # it has not what was changed any more
+        return False
+    return config_checksum(config) == entry.checksum
 
 
 def read(folder: Path) -> dict[str, Entry]:
     """All entries of a folder by name, in alphabetical order."""
     return {file.stem: _load(file) for file in sorted(folder.glob("*.json"))}
+
+
+@contextlib.contextmanager
+def alone(folder: Path):
+    """While entered, no other process adds to a ledger."""
+    lock = folder.with_name(f".{folder.name}.lock")
+    try:
+        with filelock.FileLock(lock, timeout=_SECONDS_FOR_LOCK):
+            yield
+    except (OSError, filelock.Timeout) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"--ledger={folder} cannot be written: {reason}") from None
 
 
 def write(folder: Path, name: str, entry: Entry) -> Path:

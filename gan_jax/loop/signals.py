@@ -1,12 +1,16 @@
 """Signals as a wish that the loop can grant when its state is whole."""
 
 import contextlib
+import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import jax
 from jax.experimental import multihost_utils
+
+_SECONDS_TOGETHER = 1.0
 
 
 class Signals:
@@ -14,14 +18,17 @@ class Signals:
 
     Ctrl-C, SIGTERM, or SIGHUP of a terminal that was closed; a hang-up that is ignored,
     as under nohup, stays so. Another Ctrl-C or SIGTERM raises KeyboardInterrupt at
-    once; another SIGHUP does not, since a terminal and its shell send one each. Outside
-    of the main thread, where Python allows no handlers, signals keep their usual
-    meaning. In a job of several hosts JAX listens for SIGTERM, and all processes are
-    told of it after the same step; the others are made one.
+    once. Another SIGHUP does not, since a terminal and its shell send one each; nor
+    does another SIGTERM within a second, since whoever ends a tree of processes tells
+    each of them, and a parent tells its children again. Outside of the main thread,
+    where Python allows no handlers, signals keep their usual meaning. In a job of
+    several hosts JAX listens for SIGTERM, and all processes are told of it after the
+    same step; the others are made one.
     """
 
     def __init__(self):
         self._first: int | None = None
+        self._first_at = -math.inf
         self._shared = jax.process_count() > 1
 
     def __enter__(self):
@@ -45,8 +52,11 @@ class Signals:
         return self._first
 
     def _handle(self, number, frame):
+        now = time.monotonic()
         if self._first is None:
-            self._first = number
+            self._first, self._first_at = number, now
+        elif number == signal.SIGTERM and now - self._first_at < _SECONDS_TOGETHER:
+            return
         elif number in (signal.SIGINT, signal.SIGTERM):
             raise KeyboardInterrupt
 
@@ -65,7 +75,7 @@ def _pass_on(number, frame):
 
 
 @contextlib.contextmanager
-def caught_signals(patience: int) -> Iterator[list[int]]:
+def caught_signals(patience: float) -> Iterator[list[int]]:
     """The signals that came, as for `Signals`; KeyboardInterrupt after `patience`.
 
     For what starts runs, which have handlers of their own while they train.

@@ -152,6 +152,9 @@ def _sweep(values, changes):
     sweep, configs = _read_sweep(values, changes)
     folder = Path(values.workdir or f"runs/{sweep.experiment}_sweep").expanduser()
     sweep_folder.refuse_another(folder, sweep)
+    names = sweep_folder.known_names(folder, sweep)
+    sweep = sweep._replace(points={names[x]: p for x, p in sweep.points.items()})
+    configs = {names[x]: config for x, config in configs.items()}
     groups = plan.group(configs, values.population == "auto")
     if values.shard:
         i, n = plan.parse_shard(values.shard)

@@ -16,7 +16,12 @@ from typing import NamedTuple
 
 import filelock
 
-from gan_jax.config.files import FREE_FIELDS, changed_fields, from_json
+from gan_jax.config.files import (
+    FREE_FIELDS,
+    changed_fields,
+    from_json,
+    what_it_is,
+)
 from gan_jax.errors import InUseError, UsageError
 from gan_jax.loop.checkpoint import saved_steps
 from gan_jax.loop.workdir import claim as claim_workdir
@@ -132,6 +137,22 @@ def refuse_another(folder: Path, sweep: Sweep) -> None:
         refuse_another_run(workdir, config, sweep.experiment)
 
 
+def known_names(folder: Path, sweep: Sweep) -> dict[str, str]:
+    """The names of a sweep's points, each by the one that it would have by itself.
+
+    A run that the folder has already, by other flags, keeps its name: d_steps=1 is
+    d_steps=1,seed=0 of an experiment whose seed is 0.
+    """
+    there = read(folder)
+
+    def run_of(sweep, name):
+        config = sweep.resolve(name)
+        return json.dumps(what_it_is(config) | {"seed": config.seed}, sort_keys=True)
+
+    known = {run_of(there, name): name for name in there.points} if there else {}
+    return {name: known.get(run_of(sweep, name), name) for name in sweep.points}
+
+
 # how far its points are
 
 
@@ -180,14 +201,22 @@ def reopen(folder: Path, names: Iterable[str]) -> None:
             write_status(workdir, "interrupted")
 
 
-def record_death(folder: Path, names: Iterable[str], reason: str) -> None:
-    """Marks as failed the points of a process that ended without a word of them."""
-    for name in names:
+def statuses(folder: Path, names: Iterable[str]) -> dict[str, Status | None]:
+    """How the points stand, by their names."""
+    return {name: read_status(points.place(folder, name)) for name in names}
+
+
+def record_death(folder: Path, before: dict[str, Status | None], reason: str) -> None:
+    """Marks as failed the points of a process that ended without a word of them.
+
+    before: how they stood when it was started
+    """
+    for name, known in before.items():
         workdir = points.place(folder, name)
         try:
             with claim(workdir, timeout=0):
                 status = read_status(workdir)
-                if status is None or status.status == "running":
+                if status in (None, known) or status.status == "running":
                     write_status(workdir, "failed", reason)
         except InUseError:
             pass  # by a process that will say itself how it ended

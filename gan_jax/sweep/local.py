@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from gan_jax.errors import UsageError
 from gan_jax.loop.signals import caught_signals
-from gan_jax.sweep.folder import record_death
+from gan_jax.sweep.folder import record_death, statuses
 from gan_jax.sweep.plan import Task
 from gan_jax.sweep.run import raise_interrupted
 
@@ -48,9 +48,9 @@ def run(tasks: list[Task], folder: Path, workers: int | None) -> None:
     waiting, running = list(tasks), {}
     told = False
 
-    def reap(number, process):
-        task = running.pop(number)[0]
-        close(task, process.returncode, folder, told)
+    def reap(number):
+        before, process = running.pop(number)
+        close(before, process.returncode, folder, told)
 
     with caught_signals(patience=1) as received:
         try:
@@ -59,14 +59,15 @@ def run(tasks: list[Task], folder: Path, workers: int | None) -> None:
                     if number in running or not waiting or received:
                         continue
                     task = waiting.pop(0)
-                    running[number] = task, _start(task, slot)
+                    before = statuses(folder, task.names)
+                    running[number] = before, _start(task, slot)
                 if received and not told:
                     told = True
                     for _, process in running.values():
                         process.send_signal(received[0])
                 for number, (_, process) in list(running.items()):
                     if process.poll() is not None:
-                        reap(number, process)
+                        reap(number)
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
         except BaseException as error:
             told = True
@@ -77,7 +78,7 @@ def run(tasks: list[Task], folder: Path, workers: int | None) -> None:
                     process.wait(_SECONDS_TO_END)
                 process.kill()
                 process.wait()
-                reap(number, process)
+                reap(number)
             if not isinstance(error, KeyboardInterrupt):
                 raise
     raise_interrupted(received)
@@ -110,8 +111,8 @@ def _on_cores(cores):
         os.sched_setaffinity(0, before)
 
 
-def close(task, returncode, folder, told):
-    """Records what a process could not record itself."""
+def close(before, returncode, folder, told):
+    """Records what a process could not record itself; `before`: see `record_death`."""
     if returncode < 0:
         name = signal.Signals(-returncode).name
         memory = ", perhaps for want of memory" if name == "SIGKILL" else ""
@@ -119,7 +120,7 @@ def close(task, returncode, folder, told):
     else:
         reason = f"its process ended with status {returncode}"
     if returncode and not told:
-        record_death(folder, task.names, reason)
+        record_death(folder, before, reason)
 
 
 # what a process is given

@@ -30,6 +30,12 @@ class Progress:
         self._reached = {name: newest_step(place(folder, name)) for name in steps}
         self._running: dict[str, None] = {}
         self._over: dict[str, str] = {}
+        for name, last in steps.items():
+            status = read_status(place(folder, name))
+            if status is None or status.status not in FINAL:
+                continue
+            if status.status != "done" or (status.step or 0) >= last:
+                self._over[name], self._reached[name] = status.status, last
         self._lock, self._left = threading.Lock(), threading.Event()
         self._printed, self._said = time.monotonic(), None
         self._bar = tqdm(
@@ -114,8 +120,9 @@ class Progress:
         )
 
     def _written(self, name):
-        """When a point's status was, which tells one of now from one of before."""
+        """By which file a point's status is known: each is written into its own."""
         try:
-            return (place(self._folder, name) / "status.json").stat().st_mtime_ns
+            found = (place(self._folder, name) / "status.json").stat()
+            return found.st_mtime_ns, found.st_ino
         except FileNotFoundError:
             return None

@@ -27,7 +27,7 @@ import filelock
 
 from gan_jax.errors import UsageError
 from gan_jax.loop.signals import caught_signals
-from gan_jax.sweep.folder import record_death
+from gan_jax.sweep.folder import record_death, statuses
 from gan_jax.sweep.local import close, memory_share
 from gan_jax.sweep.plan import Task
 from gan_jax.sweep.points import place
@@ -88,21 +88,25 @@ def run(
         train = ray.remote(
             max_retries=_RETRIES, retry_exceptions=[InterruptedError], **resources
         )(_train)
-        waiting = {
-            train.remote(
+        waiting = {}
+        for task in tasks:
+            before = statuses(folder, task.names)
+            reference = train.remote(
                 task.argv,
                 os.getcwd(),
                 _environment(resources),
                 mark,
                 [str(place(folder, name) / ".point.lock") for name in task.names],
-            ): task
-            for task in tasks
-        }
+            )
+            waiting[reference] = before
         _wait(ray, waiting, folder)
 
 
 def _wait(ray, waiting, folder):
-    """Until all tasks have ended; `waiting` has each by the reference of its result."""
+    """Until all tasks have ended.
+
+    waiting: by the reference of a task's result, how its points stood before
+    """
     with caught_signals(patience=1) as received:
         try:
             while waiting and not received:
@@ -122,21 +126,21 @@ def _cancel(ray, references):
     ray.wait(references, num_returns=len(references), timeout=_SECONDS_TO_SAVE + 10)
 
 
-def _record(ray, reference, task, folder):
+def _record(ray, reference, before, folder):
     """Records what the process of a task that has ended could not record itself."""
     try:
         outcome = ray.get(reference)
     except ray.exceptions.RayError as error:
         why = _first_line(getattr(error, "cause", None) or error)
-        record_death(folder, task.names, f"its Ray task failed: {why}")
+        record_death(folder, before, f"its Ray task failed: {why}")
         return
     if isinstance(outcome, str):
         raise UsageError(outcome)
     returncode, said = outcome
     if said and returncode > 0:
         reason = f"its process ended with status {returncode}: {said}"
-        record_death(folder, task.names, reason)
-    close(task, returncode, folder, told=False)
+        record_death(folder, before, reason)
+    close(before, returncode, folder, told=False)
 
 
 def _first_line(error):

@@ -1,6 +1,7 @@
 """A task of a sweep, in this process: a point, or the members of one population."""
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from gan_jax.errors import (
 )
 from gan_jax.loop.process import prepare_process
 from gan_jax.loop.signals import caught_signals
+from gan_jax.loop.workdir import claim as claim_workdir
 from gan_jax.sweep import folder as sweep_folder
 from gan_jax.sweep.folder import (
     Sweep,
@@ -74,15 +76,26 @@ def _recorded(folder, sweep: Sweep, configs, received) -> int:
         status, number = "interrupted", interrupted.exit_status
     except KeyboardInterrupt:  # before the first step, or a second signal
         status, number = "interrupted", 128 + (received or [signal.SIGINT])[0]
+    except InUseError as held:  # by gan_jax.main, say; what it makes of it is not known
+        status, error, number = "interrupted", str(held), held.exit_status
     except (UsageError, StorageError, MemoryExhausted) as refused:
         status, error, number = "failed", str(refused), refused.exit_status
     except Exception as bug:
         traceback.print_exc()
         status, error, number = "failed", f"{type(bug).__name__}: {bug}", 1
     seconds = (time.monotonic() - begin) / len(configs)
+    with caught_signals(patience=math.inf):  # it is about to end
+        ends = _write_ends(
+            folder, configs, outcomes, (status, _one_line(error)), seconds
+        )
+    return number or (DivergedError.exit_status if "diverged" in ends else 0)
+
+
+def _write_ends(folder, configs, outcomes, end, seconds):
+    """Records how each point ended: all of them with `end`, but for what is known."""
     ends = []
     for name, outcome in zip(configs, outcomes, strict=True):
-        workdir, how = place(folder, name), (status, _one_line(error))
+        workdir, how = place(folder, name), end
         before, steps = read_status(workdir), newest_saved(workdir) or 0
         if outcome:
             how = "diverged", _said(outcome)
@@ -93,7 +106,7 @@ def _recorded(folder, sweep: Sweep, configs, received) -> int:
         write_status(workdir, *how, seconds=seconds)
         print(": ".join([name, *filter(None, how)]), flush=True)
         ends.append(how[0])
-    return number or (DivergedError.exit_status if "diverged" in ends else 0)
+    return ends
 
 
 def _said(diverged):
@@ -127,9 +140,12 @@ def _one_line(error):
 
 
 def _claim(stack, workdir, until):
-    """Holds a point until this process ends, unless another one holds it till then."""
+    """Holds a point until this process ends, unless another one holds it till then,
+    as a process of the sweep or as any that trains it."""
     try:
         stack.enter_context(claim(workdir, max(0, until - time.monotonic())))
+        with claim_workdir(workdir):
+            pass
     except InUseError as error:
         print(error, file=sys.stderr)
         return False

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from gan_jax.errors import UsageError, nearest
 from gan_jax.loop.signals import caught_signals
-from gan_jax.sweep.folder import record_death
+from gan_jax.sweep.folder import record_death, statuses
 from gan_jax.sweep.plan import Task
 from gan_jax.sweep.run import raise_interrupted
 
@@ -81,10 +81,11 @@ def run(
     )
     executor.update_parameters(name=folder.name, **parameters)
     try:
+        before = [statuses(folder, task.names) for task in tasks]
         jobs = executor.map_array(_Job(), [task.argv for task in tasks])
     except (RuntimeError, OSError) as error:
         raise UsageError(f"the jobs cannot be submitted: {_last_line(error)}") from None
-    _wait(list(zip(jobs, tasks, strict=True)), folder)
+    _wait(list(zip(jobs, before, strict=True)), folder)
 
 
 def parse(options: dict[str, str]) -> dict[str, object]:
@@ -112,7 +113,10 @@ def parse(options: dict[str, str]) -> dict[str, object]:
 
 
 def _wait(waiting, folder):
-    """Until all jobs have ended; `waiting` has pairs of a job and its task."""
+    """Until all jobs have ended.
+
+    waiting: pairs of a job and of how its points stood before
+    """
     with caught_signals(patience=1) as received:
         while waiting and not received:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
@@ -129,12 +133,12 @@ def _wait(waiting, folder):
 def _still_open(waiting, folder):
     """The jobs that have not ended; of the others, what they could not record."""
     still = []
-    for job, task in waiting:
+    for job, before in waiting:
         if not job.done():
-            still.append((job, task))
+            still.append((job, before))
             continue
         reason = f"its job {job.job_id} ended as {job.state}, see {job.paths.stderr}"
-        record_death(folder, task.names, reason)
+        record_death(folder, before, reason)
     return still
 
 
