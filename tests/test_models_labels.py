@@ -69,6 +69,17 @@ COUNTS = {
             + 10 * 128,
         ),
     ),
+    "deep projection": (
+        (projection.Generator(MNIST, CLASSES, deep=True), projection.Discriminator(2)),
+        (
+            101 * 49 * 128
+            + (2 * 10 * 128 + 16 * 128 * 64)
+            + (2 * 10 * 64 + 9 * 64 * 64)
+            + (2 * 10 * 64 + 16 * 64 * 32)
+            + (2 * 10 * 32 + 9 * 32 + 1),
+            (16 + 9 * 64 + 2) * 64 + (16 * 64 + 9 * 128 + 2) * 128 + 129 + 2 * 128,
+        ),
+    ),
     "acgan": (
         (acgan.Generator(CIFAR, CLASSES), acgan.Discriminator(CLASSES)),
         (
@@ -175,6 +186,7 @@ SMALL = {
         conditional_dcgan.Generator(TINY, CLASSES, 3),
         conditional_dcgan.Discriminator(CLASSES, 3),
     ),
+    "deep projection": (projection.Generator(TINY, CLASSES, 8, deep=True), None),
     "projection": (
         projection.Generator(TINY, CLASSES, 3),
         projection.Discriminator(CLASSES, 3, group=2, units=4),

@@ -27,13 +27,16 @@ def _check(shape):
 class Generator(nn.Module):
     """A dense layer, two transposed convolutions; conditional batch norm, ReLU; tanh.
 
-    `width` is the channel count next to the image; the dense layer makes h/4 * w/4
-    places of twice as many.
+    `width` is the channel count at half of the image's size; the dense layer makes
+    h/4 * w/4 places of twice as many.
+    `deep`: each convolution that doubles the size comes before one that keeps it, as
+    those that halve it do in D; half of `width` channels next to the image
     """
 
     shape: tuple[int, ...]
     classes: int
     width: Count = 64
+    deep: bool = False
 
     @nn.compact
     def __call__(self, z, y, *, train=False):
@@ -51,7 +54,12 @@ class Generator(nn.Module):
         units = places[0] * places[1] * 2 * self.width
         h = layers.Dense(units, kernel_init=_normal)(z).reshape(len(z), *places, -1)
         h = double(self.width, use_bias=False)(activate(h))
-        return nn.tanh(double(channels)(activate(h)))
+        if not self.deep:
+            return nn.tanh(double(channels)(activate(h)))
+        keep = functools.partial(layers.Conv, kernel=3, kernel_init=_normal)
+        h = keep(self.width, use_bias=False)(activate(h))
+        h = double(max(1, self.width // 2), use_bias=False)(activate(h))
+        return nn.tanh(keep(channels)(activate(h)))
 
 
 class Discriminator(nn.Module):
