@@ -31,6 +31,7 @@ from gan_jax.metrics import protocol
 from gan_jax.run import load, parse_step
 
 _PLATFORMS = "cpu", "cuda", "rocm", "tpu"
+_WEIGHTS = "generator.safetensors"
 
 
 def main(arguments: list[str]) -> None:
@@ -51,6 +52,8 @@ def main(arguments: list[str]) -> None:
     _packages()  # before anything is loaded
     workdir = Path(values.workdir).expanduser()
     out = Path(values.out).expanduser() if values.out else workdir / "export"
+    if out.is_dir() and any(out.iterdir()) and not (out / _WEIGHTS).exists():
+        raise UsageError(f"--out={out}: there are files in it; name a new folder")
     run = load(workdir, parse_step(values.step))
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -65,7 +68,7 @@ def write(run, out: Path, num: int, data_license: str | None = None) -> None:
     save = _packages()
     asked = examples(run, num)
     made = jax.device_get(jax.jit(sampler(run))(asked))
-    (out / "generator.safetensors").write_bytes(save(weights(run)))
+    (out / _WEIGHTS).write_bytes(save(weights(run)))
     (out / "generator.jax").write_bytes(exported(run).serialize())
     of_num = exported(run, num, ("cpu",)).mlir_module_serialized
     (out / "generator.stablehlo").write_bytes(of_num)

@@ -121,11 +121,14 @@ def page(lines, columns: int) -> np.ndarray:
 
 def write_image(path: Path, picture: np.ndarray) -> None:
     """Writes a picture [h, w, 1, 3 or 4], whole or not at all, in the format of the
-    path's suffix.
+    path's suffix; OSError where that cannot hold it.
     """
     picture = picture[..., 0] if picture.shape[-1] == 1 else picture
     with whole(path) as unfinished:
-        Image.fromarray(picture).save(unfinished)
+        try:
+            Image.fromarray(picture).save(unfinished)
+        except ValueError as error:  # of what a format cannot hold
+            raise OSError(str(error)) from None
 
 
 def write_animation(path: Path, frames, rest: bool = True) -> None:

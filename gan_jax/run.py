@@ -34,6 +34,7 @@ class Run(Asked):
     state:  everything learned; `state.sampler` is the generator's (params, stats)
     built:  the pure functions that the state goes with, and what is known of the data
     batch_norm, ema, truncation: how it samples, see `sampled_by`
+    loaded: the state as it was before `sampled_by`, None where that is `state`
     """
 
     workdir: Path
@@ -43,6 +44,7 @@ class Run(Asked):
     batch_norm: str = "running"
     ema: bool = True
     truncation: float | None = None
+    loaded: TrainState | None = None
 
     def sampled_by(
         self,
@@ -73,9 +75,10 @@ class Run(Asked):
                 f"batch_norm={batch_norm}: generator {self.config.generator.name} of "
                 f"{self.workdir} has no batch norm"
             )
-        state = self.state if ema else dataclasses.replace(self.state, g_ema=None)
+        loaded = self.loaded or self.state
+        state = loaded if ema else dataclasses.replace(loaded, g_ema=None)
         how = {"batch_norm": batch_norm, "ema": ema, "truncation": truncation}
-        run = dataclasses.replace(self, state=state, **how)
+        run = dataclasses.replace(self, state=state, loaded=loaded, **how)
         if truncation is not None:
             run.latents(1)  # refuses one that the run does not have
         if batch_norm == "recalibrated":

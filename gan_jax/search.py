@@ -83,9 +83,12 @@ def _check(out, values):
     if not out.absolute().parent.is_dir():
         raise UsageError(f"--out={out}: there is no folder {out.absolute().parent}")
     given = [Path(text).expanduser() for text in (values.target, values.mask) if text]
-    for file in [*given, *(file for place in given for file in place.glob("*"))]:
+    for file in [*given, *(file for place in given for file in place.rglob("*"))]:
         if file.resolve() == out.resolve():
             raise UsageError(f"--out={out}: {file} would be written over")
+    latents = out.with_suffix(".npz")
+    if latents.exists() and not out.exists():  # it is not of an earlier search
+        raise UsageError(f"--out={out}: {latents} would be written over")
     if values.mask is not None and values.label is not None:
         raise UsageError("--mask is of images, not of a --label")
 
@@ -193,6 +196,7 @@ def _hole(values, run):
 def _search(run, images, hole, values):
     """`Found`, rows of pictures, and the images completed, if they had a hole."""
     how = {name: values[name].value for name in ("starts", "steps", "rate", "seed")}
+    images = inversion.as_shown(run, images)
     if hole is None:
         found = inversion.invert(run, images, prior=values.prior or 0.0, **how)
         return found, [images, found.made], None

@@ -138,7 +138,7 @@ def _write(out, image):
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         pictures.write_image(out, image[..., 0] if image.shape[-1] == 1 else image)
-    except (OSError, ValueError) as error:  # the latter for what a format cannot hold
+    except OSError as error:
         raise UsageError(f"{out} cannot be written: {error}") from None
 
 

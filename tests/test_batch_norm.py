@@ -111,6 +111,18 @@ def test_the_average_of_g_is_recalibrated_with_its_own_parameters(run):
         assert (told["batch_norm"], told["ema"]) == ("recalibrated", ema)
 
 
+def test_how_a_run_samples_is_chosen_anew_each_time(run):
+    z = run.latents(3)
+    expected = run.generate(z)
+    chained = run.sampled_by("recalibrated", ema=False).sampled_by()
+    np.testing.assert_array_equal(chained.generate(z), expected)
+    assert judge.about(chained, "name") == judge.about(run, "name")
+    once = run.sampled_by("recalibrated").generate(z)
+    twice = run.sampled_by("batch").sampled_by("recalibrated").generate(z)
+    np.testing.assert_array_equal(twice, once)
+    assert (once != expected).any()
+
+
 def test_what_cannot_be_sampled_by(run, digits_run):
     with pytest.raises(UsageError, match=r"batch_norm='bach'.*batch, recal"):
         run.sampled_by("bach")

@@ -1,5 +1,6 @@
 """The diagnosis of a run: what it finds in bad runs, and that it leaves good ones."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from gan_jax.config.files import fields, from_json, load_experiment, override, t
 from gan_jax.config.validation import validate
 from gan_jax.diagnosis import diagnose as diagnosis_of
 from gan_jax.diagnosis import in_a_line, offers
+from gan_jax.diagnosis.evidence import gather
 from gan_jax.diagnosis.period import period
 from gan_jax.metrics.protocol import Measurement, Protocol, append
 
@@ -208,6 +210,18 @@ def test_samples_that_are_of_other_classes_at_every_look(logged):
     assert said.startswith("samples show 1 of 10 classes (hardly any 0, 2, 3, 4")
 
 
+def test_classes_are_those_of_the_data_by_the_numbers_of_the_classifier(logged):
+    pets = CIFAR | {"classes": ["cat", "dog"], "shares": [0.5, 0.5]}
+    seen = {f"class_{i}": [0.5 * (i in (3, 5))] * 6 for i in range(10)}
+    found = finding(logged(seen, "cifar_dcgan", pets), "modes are missing")
+    assert found.verdict == "fine"
+    assert found.seen.startswith("samples show 2 of 2 classes")
+    seen = {name: [1.0 * (name == "class_3")] * 6 for name in seen}
+    found = finding(logged(seen, "cifar_dcgan", pets), "modes are missing")
+    assert found.verdict == "alarm"
+    assert found.seen.startswith("samples show 1 of 2 classes (hardly any dog)")
+
+
 # --- samples ----------------------------------------------------------------------
 
 
@@ -238,6 +252,25 @@ def test_what_was_evaluated_counts_as_well(logged, tmp_path):
             tmp_path, Measurement(protocol=protocol, values={"modes": modes}, step=step)
         )
     assert verdicts(diagnosis_of(tmp_path))["modes are missing"] == "alarm"
+
+
+def test_what_was_evaluated_of_other_samples_does_not_count(logged, tmp_path):
+    """Truncated ones, those of a class, another number than the newest."""
+    logged({}, "toy2d", RING)
+    protocol = Protocol(metric="modes", samples=2_500, seed=0)
+    few = dataclasses.replace(protocol, samples=9)
+    for how, step, modes in (
+        (few, 500, 1),
+        (protocol, 500, 8),
+        (protocol, 1_000, 8),
+        (dataclasses.replace(protocol, truncation=0.2), 1_000, 2),
+        (dataclasses.replace(protocol, labels="given 3"), 1_000, 1),
+    ):
+        values = {"modes": modes}
+        append(tmp_path, Measurement(protocol=how, values=values, step=step))
+    steps, modes = gather(tmp_path).series["modes"]
+    assert (steps.tolist(), modes.tolist()) == ([500, 1_000], [8, 8])
+    assert verdicts(diagnosis_of(tmp_path))["modes are missing"] == "fine"
 
 
 def album(folder, varieties):
@@ -275,6 +308,12 @@ def test_samples_that_are_alike_are_told_by_their_pictures(
         said = finding(found, name).seen
         assert said.startswith("from step 200 to step 600 samples are nearly alike")
         assert "meanwhile D is right about 90% of real" in said
+
+
+def test_a_picture_of_one_sample_tells_of_no_other(logged, tmp_path):
+    album(tmp_path, [0.02] * 6)
+    found = logged({}, sample_grid="1,1")
+    assert verdicts(found)["samples are alike"] == "unknown"
 
 
 def test_a_torn_picture_is_passed_over(logged, tmp_path):
@@ -331,6 +370,13 @@ def test_a_d_that_hardly_tells_anything_is_not_over_fitted(logged):
 def test_losses_that_explode_are_divergence(logged, values, verdict):
     found = logged({"d_loss": values}, loss__name="wasserstein")
     assert verdicts(found)["divergence"] == verdict
+
+
+def test_a_loss_that_was_zero_and_is_not_any_more_has_not_exploded(logged):
+    """As D's hinge loss where it has won, until G comes back."""
+    values = np.where(np.arange(len(STEPS)) < len(STEPS) - 3, 0.0, 0.01)
+    found = logged({"d_loss": values}, loss__name="hinge")
+    assert verdicts(found)["divergence"] == "fine"
 
 
 def test_a_loss_far_from_its_equilibrium_all_through_is_divergence(logged):

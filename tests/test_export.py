@@ -61,6 +61,16 @@ def stored(made, expected):
     assert (off > 0).mean() < 0.01
 
 
+def test_a_folder_of_other_files_is_left_alone(digits_run, tmp_path, capsys):
+    (tmp_path / "README.md").write_text("mine")
+    assert cli.run(export.main, [f"--workdir={digits_run}", f"--out={tmp_path}"]) == 2
+    assert "there are files in it; name a new folder" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["README.md"]
+    for _ in range(2):
+        flags = f"--workdir={digits_run}", f"--out={tmp_path / 'export'}"
+        assert cli.run(export.main, list(flags)) == 0
+
+
 def test_it_samples_without_this_package(run, tmp_path):
     export.write(run, tmp_path, num=5, data_license="BSD-3-Clause")
     subprocess.run([sys.executable, "-c", ALONE], cwd=tmp_path, check=True)

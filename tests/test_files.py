@@ -39,6 +39,12 @@ def test_an_error_of_the_system_names_the_file_that_was_meant(tmp_path):
     assert raised.value.filename is None
 
 
+def test_a_picture_that_a_format_cannot_hold_is_an_error_of_writing(tmp_path):
+    with pytest.raises(OSError, match="16383"):
+        pictures.write_image(tmp_path / "x.webp", np.zeros((2, 16_400, 3), np.uint8))
+    assert names(tmp_path) == []
+
+
 @pytest.mark.parametrize("name", ["x.png", "x.gif"])
 def test_a_torn_picture_is_seen_wherever_it_is_torn(tmp_path, name):
     path = tmp_path / name

@@ -212,6 +212,14 @@ def test_packed_images_train_are_judged_and_painted(gan, small, tmp_path):
     outcome = gan(*small, *flags, f"{split}1000:1003]", workdir)
     assert outcome.status == 2
     assert "pack=4 is larger than the held-out data: 3 examples" in outcome.error
+    other = (
+        *("--config.game.name=cyclegan", "--config.other.name=digits"),
+        *("--config.other.split=train[:100]", "--config.pack=1"),
+        *("--config.other.validation_split=train[100:103]", "--config.accumulate=4"),
+    )
+    outcome = gan(*small, *flags, f"{split}1000:1100]", *other, workdir)
+    assert outcome.status == 2
+    assert "accumulate=4 is larger than the held-out data: 3 examples" in outcome.error
     assert not (tmp_path / "run").exists()
 
     # 11 examples are held out: two packs of them are judged

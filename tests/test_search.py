@@ -1,5 +1,8 @@
 """Latents that are searched for, and images that are completed."""
 
+import dataclasses
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -156,6 +159,36 @@ def test_the_command_finds_images(run, command, tmp_path):
     assert status == 2
     assert "a.png: " in out
     assert "b.png; the first because: cannot be read as an image" in said
+
+
+def test_nothing_that_is_not_of_an_earlier_search_is_written_over(command, tmp_path):
+    (tmp_path / "photos" / "of_2020").mkdir(parents=True)
+    target = tmp_path / "photos" / "of_2020" / "a.png"
+    target.write_bytes(b"a photo")
+    place = f"--target={tmp_path / 'photos'}"
+    status, _, said = command(place, f"--out={target}")
+    assert (status, target.read_bytes()) == (2, b"a photo")
+    assert f"{target} would be written over" in said
+    (tmp_path / "faces.npz").write_bytes(b"data")
+    status, _, said = command(place, f"--out={tmp_path / 'faces.png'}")
+    assert (status, (tmp_path / "faces.npz").read_bytes()) == (2, b"data")
+    assert "faces.npz would be written over" in said
+
+
+def test_images_are_compared_as_they_are_shown_where_a_scaling_loses_something(run):
+    """Of what G shows exactly there is nothing between, whatever brightness it had."""
+    scaling = run.built.scaling._replace(
+        exact=False,
+        apply=lambda x, fitted: jnp.asarray(x, jnp.float32) - jnp.mean(x),
+        invert=lambda x, fitted: jnp.clip(x + 100, 0, 255).astype(np.uint8),
+    )
+    run = dataclasses.replace(run, built=run.built._replace(scaling=scaling))
+    images = np.full((1, 8, 8, 1), 17, np.uint8)
+    np.testing.assert_array_equal(inversion.as_shown(run, images), 100)
+    hole = np.zeros((8, 8), bool)
+    hole[:3] = True
+    whole, _ = inversion.complete(run, images, hole, blend=False, starts=1, steps=1)
+    np.testing.assert_array_equal(whole[:, 3:], 100)
 
 
 def test_completions_are_measured_beside_two_guesses(command, labelled_run, run):

@@ -310,6 +310,15 @@ def painted(*changes, points=None):
     return painter, built, state, dataset
 
 
+def test_fewer_points_than_arrows_are_painted_under_any_loss():
+    """A relativistic loss compares real and made examples one by one."""
+    changes = ("loss.name", "relativistic"), ("batch_size", "8"), ("data.size", "20")
+    painter, _, state, _ = painted(*changes)
+    seen = painter.sample(state)
+    assert len(seen["downhill"]) == 100
+    assert np.isfinite(painter.paint(seen)).all()
+
+
 def test_what_is_painted_is_what_the_players_say():
     painter, built, state, dataset = painted()
     seen = jax.device_get(painter.sample(state))

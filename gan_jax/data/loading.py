@@ -47,12 +47,13 @@ def load_training_data(config) -> Dataset:
                 f"config.{entry}: {size:,} examples"
             )
     unit = config.pack * config.accumulate
-    if dataset.validation and len(dataset.validation["x"]) < unit:
-        of = "config.pack" if config.accumulate == 1 else "config.pack * accumulate"
-        raise UsageError(
-            f"{of}={unit} is larger than the held-out data: "
-            f"{len(dataset.validation['x']):,} examples"
-        )
+    for held_out in dataset.sets(dataset.validation) if dataset.validation else ():
+        if len(held_out["x"]) < unit:
+            of = "config.pack" if config.accumulate == 1 else "config.pack * accumulate"
+            raise UsageError(
+                f"{of}={unit} is larger than the held-out data: "
+                f"{len(held_out['x']):,} examples"
+            )
     return dataset
 
 

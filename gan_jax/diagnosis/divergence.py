@@ -52,7 +52,7 @@ def _explosion(e, name):
     sizes = np.abs(values)
     newest = sizes[-_ROWS:].min()
     usual = np.median(sizes[: len(sizes) * 3 // 4])
-    if newest > _EXPLODED * usual:
+    if usual > 0 and newest > _EXPLODED * usual:
         return (
             f"{name} is {values[-1]:.3g} at step {steps[-1]:,.0f}, "
             f"{sizes[-1] / usual:.3g} times what it was before"

@@ -80,15 +80,24 @@ def gather(workdir: Path, built: Built | None = None) -> Evidence:
 
 
 def _evaluated(workdir):
-    """What `gan_jax.evaluate` has measured of samples, by name."""
+    """What `gan_jax.evaluate` has measured of samples as they come, by name.
+
+    By one protocol each, that of the newest measurement: others say other numbers.
+    """
     values = {}
     for measurement in protocol.read(workdir):
-        if measurement.step is not None:
-            for name, value in measurement.values.items():
-                values.setdefault(name, {})[measurement.step] = value
+        how = measurement.protocol
+        asked_for = how.truncation is not None or (how.labels or "").startswith("given")
+        if measurement.step is None or asked_for:
+            continue
+        how = dataclasses.replace(how, seed=0)
+        for name, value in measurement.values.items():
+            known, at = values.get(name, (how, {}))
+            at = at if known == how else {}
+            values[name] = how, at | {measurement.step: value}
     return {
         name: (np.array(sorted(at), float), np.array([at[x] for x in sorted(at)]))
-        for name, at in values.items()
+        for name, (_, at) in values.items()
     }
 
 

@@ -1,5 +1,7 @@
 """What is the matter with the samples: modes missing, all alike, ever other ones."""
 
+import math
+
 import numpy as np
 from PIL import Image
 
@@ -90,9 +92,21 @@ def _classes(e):
 
 
 def _shares(e):
-    """Steps [n] and the share of each class among the samples, [classes, n]."""
-    names = [f"class_{i}" for i in range(len(e.built.info["classes"]))]
-    if not names or any(name not in e.series for name in names):
+    """Steps [n] and the share of each class among the samples, [classes, n].
+
+    The classifier numbers its own classes, of which the data may have some alone.
+    """
+    classes = e.built.info["classes"]
+    if not classes or "class_0" not in e.series:
+        return (), ()
+    from gan_jax.metrics.choice import features_for  # half a second
+    from gan_jax.metrics.classifier import CLASSES
+
+    known = CLASSES.get(features_for(tuple(e.built.info["shape"])), ())
+    if not set(classes) <= set(known):
+        return (), ()
+    names = [f"class_{known.index(name)}" for name in classes]
+    if any(name not in e.series for name in names):
         return (), ()
     return e.together(*names)
 
@@ -106,6 +120,8 @@ def alike(e: Evidence) -> Finding:
         or any(x.name == "samples" for x in game.pictures)
     ):
         return Finding(_SAME, "unknown", "there are no pictures of images to tell by")
+    if math.prod(e.config.sample_grid) < 2:
+        return Finding(_SAME, "unknown", "a picture of one sample tells of no other")
     steps, varieties = _varieties(e)
     if len(steps) < _LONG:
         return Finding(_SAME, "unknown", f"{len(steps)} pictures of samples to tell by")

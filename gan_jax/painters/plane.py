@@ -42,7 +42,8 @@ def make_painter(config, built, dataset, key) -> Painter:
     ticks = np.linspace(low, high, _SIDE, dtype=np.float32).T
     modes = known_modes(dataset.info)
     scaling, fitted = built.scaling, dataset.info["fitted"]
-    real = scaling.apply(data[:_ARROWS], fitted)
+    # as many as there are arrows: some losses compare the two one by one
+    real = scaling.apply(data[np.arange(_ARROWS) % len(data)], fitted)
     plane = np.stack(np.meshgrid(*ticks), axis=-1).reshape(-1, 2)
     plane = scaling.apply(plane, fitted)
 
