@@ -1,4 +1,4 @@
-"""G as deep as D, a shorter average of it, more steps, the last third at falling rates."""
+"""G as deep as D, a shorter average of it; more steps, the last at falling rates."""
 
 from . import mnist_4
 
