@@ -194,11 +194,7 @@ def test_a_process_that_fails_is_recorded_and_not_tried_again(engine, finish, tm
         )
     )
     assert outcome.status == 0, outcome.err
-    assert sorted(outcome.err.splitlines()) == [
-        "fine over",
-        "killed over",
-        "refused over",
-    ]
+    assert outcome.err == ""
     assert (tmp_path / "begun").read_text() == "xxx"
     sweep = tmp_path / "sweep"
     assert read_status(sweep / "fine") is None  # it is for the process to say so
@@ -323,7 +319,7 @@ def test_a_cluster_without_a_token_is_refused(missing, monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv(missing)
     with pytest.raises(UsageError, match=r"get-auth-token --generate.*RAY_AUTH_MODE"):
-        ray.run([], tmp_path, "127.0.0.1:6379", None, print)
+        ray.run([], tmp_path, "127.0.0.1:6379", None)
 
 
 @pytest.mark.parametrize("where", ["RAY_ADDRESS", "argument"])
@@ -333,7 +329,7 @@ def test_a_cluster_that_is_not_there_is_named(where, free_port, monkeypatch, tmp
     monkeypatch.setenv("RAY_AUTH_TOKEN", "x")
     monkeypatch.setenv("RAY_ADDRESS", address if where == "RAY_ADDRESS" else "other:1")
     with pytest.raises(UsageError, match=f"{address} cannot be reached within 10 s"):
-        ray.run([], tmp_path, None if where == "RAY_ADDRESS" else address, None, print)
+        ray.run([], tmp_path, None if where == "RAY_ADDRESS" else address, None)
 
 
 @pytest.mark.parametrize("address", ["somewhere", "host:x", "ray://host:10001"])
@@ -341,4 +337,4 @@ def test_what_is_no_address_is_refused(address, monkeypatch, tmp_path):
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "x")
     with pytest.raises(UsageError, match=f"{address}: expected HOST:PORT or auto"):
-        ray.run([], tmp_path, address, None, print)
+        ray.run([], tmp_path, address, None)

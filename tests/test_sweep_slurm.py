@@ -175,13 +175,13 @@ def test_what_sbatch_says_is_passed_on(sbatch, tmp_path):
     refusal = "sbatch: error: invalid partition specified: gpu"
     (tmp_path / "bin/sbatch").write_text(f"#!/bin/sh\necho {refusal} >&2; exit 1\n")
     with pytest.raises(UsageError, match=r"cannot be submitted: .*invalid partition"):
-        slurm.run([Task(("run",), ["true"])], tmp_path, {"timeout_min": "5"}, print)
+        slurm.run([Task(("run",), ["true"])], tmp_path, {"timeout_min": "5"})
 
 
 def test_without_sbatch_there_is_one_clear_line(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match=r"no sbatch here.*--shard=i/n") as error:
-        slurm.run([], tmp_path, {"timeout_min": "5"}, print)
+        slurm.run([], tmp_path, {"timeout_min": "5"})
     assert "\n" not in str(error.value)
 
 

@@ -19,7 +19,7 @@ class Signals:
     Ctrl-C, SIGTERM, or SIGHUP of a terminal that was closed; a hang-up that is ignored,
     as under nohup, stays so. Another Ctrl-C or SIGTERM raises KeyboardInterrupt at
     once. Another SIGHUP does not, since a terminal and its shell send one each; nor
-    does another SIGTERM within a second, since whoever ends a tree of processes tells
+    does a second SIGTERM within a second, since whoever ends a tree of processes tells
     each of them, and a parent tells its children again. Outside of the main thread,
     where Python allows no handlers, signals keep their usual meaning. In a job of
     several hosts JAX listens for SIGTERM, and all processes are told of it after the
@@ -55,7 +55,10 @@ class Signals:
         now = time.monotonic()
         if self._first is None:
             self._first, self._first_at = number, now
-        elif number == signal.SIGTERM and now - self._first_at < _SECONDS_TOGETHER:
+        elif (
+            number == self._first == signal.SIGTERM
+            and now - self._first_at < _SECONDS_TOGETHER
+        ):
             return
         elif number in (signal.SIGINT, signal.SIGTERM):
             raise KeyboardInterrupt
