@@ -74,7 +74,7 @@ def invert(
             f"a hole of shape {hole.shape} in images of {images.shape[1:3]} pixels; "
             "both have to have one size, and some pixels to be known"
         )
-    images = as_shown(run, images)
+    images = run.built.scaling.as_shown(images, run.info["fitted"])
     key, weight = jax.random.key(seed), jnp.asarray(weights(hole))
     lead = _leading(run.game, run.built.prior, steps, prior)
     few, found = max(1, _CANDIDATES // starts), []
@@ -87,14 +87,6 @@ def invert(
     z, made, distance = zip(*found, strict=True)
     z = jax.tree.map(lambda *parts: np.concatenate(parts), *z)
     return Found(z, np.concatenate(made), np.concatenate(distance))
-
-
-def as_shown(run, images):
-    """The images as G's are shown, where a scaling cannot be undone (gcn)."""
-    scaling, fitted = run.built.scaling, run.info["fitted"]
-    if scaling.exact:
-        return images
-    return np.asarray(scaling.invert(scaling.apply(images, fitted), fitted))
 
 
 def _closest(z, made, target, hole, starts) -> Found:
@@ -173,7 +165,7 @@ def complete(run, images, hole, *, blend: bool = True, prior: float = 0.2, **sea
     prior, search: as in `invert`; 0.2 is that of the authors' code
     """
     found = invert(run, images, hole, prior=prior, **search)
-    images = as_shown(run, np.asarray(images))
+    images = run.built.scaling.as_shown(images, run.info["fitted"])
     if blend:
         whole = [
             blended(image, made, hole)

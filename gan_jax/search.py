@@ -196,7 +196,7 @@ def _hole(values, run):
 def _search(run, images, hole, values):
     """`Found`, rows of pictures, and the images completed, if they had a hole."""
     how = {name: values[name].value for name in ("starts", "steps", "rate", "seed")}
-    images = inversion.as_shown(run, images)
+    images = run.built.scaling.as_shown(images, run.info["fitted"])
     if hole is None:
         found = inversion.invert(run, images, prior=values.prior or 0.0, **how)
         return found, [images, found.made], None

@@ -184,7 +184,7 @@ def test_images_are_compared_as_they_are_shown_where_a_scaling_loses_something(r
     )
     run = dataclasses.replace(run, built=run.built._replace(scaling=scaling))
     images = np.full((1, 8, 8, 1), 17, np.uint8)
-    np.testing.assert_array_equal(inversion.as_shown(run, images), 100)
+    np.testing.assert_array_equal(scaling.as_shown(images, run.info["fitted"]), 100)
     hole = np.zeros((8, 8), bool)
     hole[:3] = True
     whole, _ = inversion.complete(run, images, hole, blend=False, starts=1, steps=1)

@@ -38,6 +38,13 @@ class Scaling(NamedTuple):
     exact: bool = True
     symbolic: bool = False
 
+    def as_shown(self, x, fitted):
+        """Stored x as samples are shown; x itself where `invert` undoes `apply`."""
+        if self.exact:
+            return x
+        seen = (self.apply(part, fitted) for part in parts(np.asarray(x)))
+        return np.concatenate([self.invert(part, fitted) for part in seen])
+
 
 def _affine(bottom: float, top: float) -> Scaling:
     """Images: 0 to bottom, 255 to top. Vectors: the same per coordinate, min to max.

@@ -55,9 +55,7 @@ class Real(NamedTuple):
         x = arrays["x"]
         if not scaling.exact:
             kind.append(f"by {config.scaling.name}")
-            fitted = info["fitted"]
-            pictured = (scaling.apply(part, fitted) for part in parts(np.asarray(x)))
-            x = np.concatenate([scaling.invert(part, fitted) for part in pictured])
+            x = scaling.as_shown(x, info["fitted"])
         checksum = 0
         columns = [x, *([arrays["input"]] if "input" in arrays else [])]
         for part in itertools.chain.from_iterable(map(parts, columns)):
